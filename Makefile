@@ -1,0 +1,129 @@
+# futaie - make help lists the targets; the knobs below may be given on the command line or in the environment.
+
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SAN     ?=# address (with undefined) or thread: builds with that sanitizer, best in a BUILD of its own
+T       ?=# one or more groups of tests: make test T="unit predict"
+
+# of make run
+HTTP_PORT  ?= 5001
+HTTPS_PORT ?= 8443
+MODELS     ?= models
+BIND       ?= 127.0.0.1
+
+RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
+                lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
+TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
+BENCH_PACKAGES = python3-flask gunicorn python3-pandas
+LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc pyflakes3
+
+# What the project needs is added to the user's flags, not put in their place.
+WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+HARDEN   = -fstack-protector-strong -fcf-protection -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LIBS     = $(shell pkg-config --libs fcgi xgboost libcjson libsodium) -lm
+INCLUDES = -Ifcgi-app/src $(shell pkg-config --cflags fcgi xgboost libcjson libsodium)
+ifeq ($(SAN),address)
+HARDEN = -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),thread)
+HARDEN = -fPIE -fsanitize=thread -fno-omit-frame-pointer
+endif
+ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) $(HARDEN) $(INCLUDES) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(HARDEN)) $(LDFLAGS)
+
+SOURCES  = $(wildcard fcgi-app/src/*.c fcgi-app/src/*/*.c)
+OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o)
+UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+MAN      = $(BUILD)/man/futaie.1 $(BUILD)/man/futaie-serve.1
+
+.DELETE_ON_ERROR:
+.PHONY: all run test check bench deps deps-run deps-bench deps-lint lint fmt install uninstall clean dist help unit-tests conf
+
+all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
+
+run: deps-run ## start futaie and lighttpd with the models of MODELS, in the foreground; Ctrl-C stops both
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
+	    exec webserver-conf/run.sh
+
+test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
+	@$(MAKE) --no-print-directory -s all unit-tests
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py $(T)
+
+check: test ## the same as test
+
+bench: deps deps-bench ## measure speed and memory as ratios within one run
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/bench.py
+
+deps: ## install the Debian packages that make run and make test need
+	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES)
+
+deps-run:
+	@fcgi-app/deps.sh $(RUN_PACKAGES)
+
+deps-bench:
+	@fcgi-app/deps.sh $(BENCH_PACKAGES)
+
+deps-lint:
+	@fcgi-app/deps.sh $(LINT_PACKAGES)
+
+lint: deps deps-lint ## check style and warnings of everything, with gcc and clang
+	@$(MAKE) --no-print-directory -s conf
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec tests/lint.sh
+
+fmt: deps-lint ## format the C sources
+	clang-format -i $(SOURCES) $(wildcard fcgi-app/src/*.h fcgi-app/src/*/*.h tests/unit/*.[ch])
+
+conf: $(BUILD)/futaie ## write fcgi-app/etc/futaie.conf anew from the option table
+	@$(BUILD)/futaie options serve conf >$(BUILD)/futaie.conf
+	@cmp -s $(BUILD)/futaie.conf fcgi-app/etc/futaie.conf || cp $(BUILD)/futaie.conf fcgi-app/etc/futaie.conf
+
+install: all ## install program, man pages and sample configuration below DESTDIR and PREFIX
+	install -D -m 755 $(BUILD)/futaie $(DESTDIR)$(PREFIX)/bin/futaie
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN)
+	install -D -m 644 fcgi-app/etc/futaie.conf $(DESTDIR)$(PREFIX)/share/doc/futaie/futaie.conf
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/futaie $(MAN:$(BUILD)/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/futaie
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+dist: ## a source archive of the last commit, under BUILD
+	@mkdir -p $(BUILD)
+	git archive --prefix=futaie/ -o $(BUILD)/futaie.tar.gz HEAD
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
+	    printf '%-12s %s\n' "$$name" "$$text"; done
+
+unit-tests: $(UNITS)
+
+$(BUILD)/futaie: $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/obj/%.o: fcgi-app/src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Objects of other flags are of no use: whatever changes them builds everything anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@
+FORCE:
+
+$(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(filter-out %/main.o,$(OBJECTS)) -lcmocka $(LIBS)
+
+# A page's options come from the table in the program, where its source says @OPTIONS@.
+$(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
+	@mkdir -p $(@D)
+	@$(BUILD)/futaie options serve mdoc >$(BUILD)/man/options
+	@sed -e '/^@OPTIONS@$$/{r $(BUILD)/man/options' -e 'd}' $< >$@
+
+-include $(OBJECTS:.o=.d) $(UNITS:%=%.d)

@@ -1,0 +1,108 @@
+/* err.c - what can go wrong, with its HTTP status, public code and sentence */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct err_row {
+	const char *code;
+	int status;
+	int retry_after_s;
+};
+
+static const struct err_row err_table[ERR_COUNT] = {
+    [ERR_OK] = {"ok", 200, 0},
+    [ERR_BAD_JSON] = {"bad_json", 400, 0},
+    [ERR_BAD_CSV] = {"bad_csv", 400, 0},
+    [ERR_BAD_NUMBER] = {"bad_number", 400, 0},
+    [ERR_WRONG_TYPE] = {"wrong_type", 400, 0},
+    [ERR_WRONG_FEATURE_COUNT] = {"wrong_feature_count", 400, 0},
+    [ERR_UNKNOWN_FEATURE] = {"unknown_feature", 400, 0},
+    [ERR_MISSING_FEATURE] = {"missing_feature", 400, 0},
+    [ERR_REPEATED_FEATURE] = {"repeated_feature", 400, 0},
+    [ERR_NO_ROWS] = {"no_rows", 400, 0},
+    [ERR_UNKNOWN_FIELD] = {"unknown_field", 400, 0},
+    [ERR_MISSING_FIELD] = {"missing_field", 400, 0},
+    [ERR_REPEATED_FIELD] = {"repeated_field", 400, 0},
+    [ERR_BAD_PARAMETER] = {"bad_parameter", 400, 0},
+    [ERR_INCOMPLETE_BODY] = {"incomplete_body", 400, 0},
+    [ERR_NOT_FOUND] = {"not_found", 404, 0},
+    [ERR_UNKNOWN_MODEL] = {"unknown_model", 404, 0},
+    [ERR_UNKNOWN_VERSION] = {"unknown_version", 404, 0},
+    [ERR_NO_CHAMPION] = {"no_champion", 404, 0},
+    [ERR_NO_DEFAULT_MODEL] = {"no_default_model", 404, 0},
+    [ERR_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 0},
+    [ERR_BODY_TOO_LARGE] = {"body_too_large", 413, 0},
+    [ERR_TOO_MANY_ROWS] = {"too_many_rows", 413, 0},
+    [ERR_ANSWER_TOO_LARGE] = {"answer_too_large", 413, 0},
+    [ERR_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415, 0},
+    [ERR_NOT_READY] = {"not_ready", 503, 2},
+    [ERR_OVERLOADED] = {"overloaded", 503, 1},
+    [ERR_OUT_OF_MEMORY] = {"out_of_memory", 503, 2},
+    [ERR_MODEL_FAILED] = {"model_failed", 503, 5},
+    [ERR_INTERNAL] = {"internal", 500, 0},
+    [ERR_USAGE] = {"usage", 500, 0},
+    [ERR_FILE] = {"file", 500, 0},
+    [ERR_BAD_MANIFEST] = {"bad_manifest", 500, 0},
+    [ERR_SHA256_MISMATCH] = {"sha256_mismatch", 500, 0},
+    [ERR_BAD_MODEL] = {"bad_model", 500, 0},
+    [ERR_GOLDEN_MISMATCH] = {"golden_mismatch", 500, 0},
+};
+
+static void err_fill(struct err_info *info, enum err code, long row, const char *feature, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+enum err
+err_set(struct err_info *info, enum err code, const char *format, ...)
+{
+	if (info != NULL) {
+		va_list args;
+		va_start(args, format);
+		err_fill(info, code, ERR_NO_ROW, NULL, format, args);
+		va_end(args);
+	}
+	return code;
+}
+
+enum err
+err_set_at(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
+{
+	if (info != NULL) {
+		va_list args;
+		va_start(args, format);
+		err_fill(info, code, row, feature, format, args);
+		va_end(args);
+	}
+	return code;
+}
+
+int
+err_status(enum err code)
+{
+	return err_table[code].status;
+}
+
+const char *
+err_code(enum err code)
+{
+	return err_table[code].code;
+}
+
+int
+err_retry_after_s(enum err code)
+{
+	return err_table[code].retry_after_s;
+}
+
+static void
+err_fill(struct err_info *info, enum err code, long row, const char *feature, const char *format, va_list args)
+{
+	/* The sentence may quote what `info` held, so it is made aside first. */
+	char text[ERR_TEXT_MAX];
+
+	(void)vsnprintf(text, sizeof text, format, args);
+	(void)snprintf(info->feature, sizeof info->feature, "%s", feature != NULL ? feature : "");
+	(void)snprintf(info->text, sizeof info->text, "%s", text);
+	info->code = code;
+	info->row = row;
+}

@@ -1,0 +1,89 @@
+/* err.h - what can go wrong, with its HTTP status, public code and sentence */
+#ifndef FUTAIE_ERR_H
+#define FUTAIE_ERR_H
+
+#include <stddef.h>
+
+/*
+ * One enum for every failure of the program. A function that can fail returns `enum err` (ERR_OK is 0) and, where it takes a
+ * `struct err_info *`, fills it in exactly when it returns something else. err.c's table gives each its HTTP status and its
+ * public code (the `code` of an error body, and the label of prediction_errors_total).
+ */
+enum err {
+	ERR_OK,
+	/* the request's text: 400 */
+	ERR_BAD_JSON,
+	ERR_BAD_CSV,
+	ERR_BAD_NUMBER,
+	ERR_WRONG_TYPE,
+	ERR_WRONG_FEATURE_COUNT,
+	ERR_UNKNOWN_FEATURE,
+	ERR_MISSING_FEATURE,
+	ERR_REPEATED_FEATURE,
+	ERR_NO_ROWS,
+	ERR_UNKNOWN_FIELD,
+	ERR_MISSING_FIELD,
+	ERR_REPEATED_FIELD,
+	ERR_BAD_PARAMETER,
+	ERR_INCOMPLETE_BODY,
+	/* the request's target: 404, 405 */
+	ERR_NOT_FOUND,
+	ERR_UNKNOWN_MODEL,
+	ERR_UNKNOWN_VERSION,
+	ERR_NO_CHAMPION,
+	ERR_NO_DEFAULT_MODEL,
+	ERR_METHOD_NOT_ALLOWED,
+	/* the request's size and kind: 413, 415 */
+	ERR_BODY_TOO_LARGE,
+	ERR_TOO_MANY_ROWS,
+	ERR_ANSWER_TOO_LARGE,
+	ERR_UNSUPPORTED_MEDIA_TYPE,
+	/* the server's state: 503 */
+	ERR_NOT_READY,
+	ERR_OVERLOADED,
+	ERR_OUT_OF_MEMORY,
+	ERR_MODEL_FAILED,
+	/* never an answer to a client's input */
+	ERR_INTERNAL,
+	/* not HTTP: configuration, files, models */
+	ERR_USAGE,
+	ERR_FILE,
+	ERR_BAD_MANIFEST,
+	ERR_SHA256_MISMATCH,
+	ERR_BAD_MODEL,
+	ERR_GOLDEN_MISMATCH,
+	ERR_COUNT
+};
+
+enum {
+	ERR_TEXT_MAX = 512,
+	ERR_FEATURE_MAX = 96
+};
+
+#define ERR_NO_ROW (-1L)
+
+/* A failure with its sentence. The caller owns it; err_set() makes it whole, so it needs no initialisation before a call. */
+struct err_info {
+	enum err code;
+	long row;                      /* zero-based row of the request's body, or ERR_NO_ROW */
+	char feature[ERR_FEATURE_MAX]; /* feature's name, cut to fit, or "" */
+	char text[ERR_TEXT_MAX];       /* what is wrong, where, what was expected */
+};
+
+/* Fills in `info` (which may be NULL) with no row and no feature, and returns `code`. */
+enum err err_set(struct err_info *info, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same, with the row and, unless NULL, the feature concerned. */
+enum err err_set_at(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* HTTP status of `code`: 200 for ERR_OK, 500 for what should never reach a client. */
+int err_status(enum err code);
+
+/* Public name of `code` in snake_case, a static string. */
+const char *err_code(enum err code);
+
+/* Seconds a client should wait before it tries again, or 0 where trying again does not help. */
+int err_retry_after_s(enum err code);
+
+#endif

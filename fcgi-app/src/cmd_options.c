@@ -1,0 +1,30 @@
+/* cmd_options.c - futaie options SUBCOMMAND FORMAT: the option tables, for the build and the tests */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "cmd.h"
+
+static const struct options_table *const tables[] = {&serve_options};
+
+static const struct {
+	const char *name;
+	void (*print)(const struct options_table *, FILE *);
+} formats[] = {
+    {"help", options_print_help},
+    {"mdoc", options_print_mdoc},
+    {"conf", options_print_conf},
+};
+
+int
+cmd_options(int argc, char **argv)
+{
+	for (size_t t = 0; argc == 3 && t < sizeof tables / sizeof tables[0]; t++)
+		for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
+			if (strcmp(argv[1], tables[t]->command) == 0 && strcmp(argv[2], formats[f].name) == 0) {
+				formats[f].print(tables[t], stdout);
+				return EXIT_DONE;
+			}
+	(void)fprintf(stderr, "usage: futaie options serve help|mdoc|conf\n");
+	return EXIT_USAGE;
+}

@@ -1,0 +1,305 @@
+/* cmd_serve.c - futaie serve: answer FastCGI requests with the models of a store */
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/options.h"
+#include "cmd.h"
+#include "model/store.h"
+#include "serve/router.h"
+#include "serve/socket.h"
+#include "serve/worker.h"
+#include "version.h"
+
+enum {
+	TICK_MS = 200,
+	THREADS_MIN = 2, /* so that one slow request does not stop all others */
+	MMAP_BYTES = 1024 * 1024
+};
+
+struct serve {
+	char socket[SOCKET_ADDRESS_MAX];
+	char socket_mode[8];
+	char socket_group[64];
+	long long backlog;
+	char models[PATH_MAX];
+	char default_model[MANIFEST_NAME_MAX];
+	char config[PATH_MAX];
+	long long threads;
+	long long body_max_bytes;
+	long long rows_max;
+	long long io_timeout_s;
+	int log_level;
+	int log_requests;
+	bool test;
+};
+
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const requests_logged[] = {"all", "errors", "none", NULL};
+
+#define TEXT(field) .type = OPTIONS_TEXT, .offset = offsetof(struct serve, field), .cap = sizeof(((struct serve *)0)->field)
+#define INTEGER(field, low, high) .type = OPTIONS_INTEGER, .offset = offsetof(struct serve, field), .min = (low), .max = (high)
+#define CHOICE(field, names) .type = OPTIONS_CHOICE, .offset = offsetof(struct serve, field), .choices = (names)
+
+static const struct options_row rows[] = {
+    {"socket", TEXT(socket), .initial = "", .value = "PATH|HOST:PORT",
+     .help = "Where to listen: a unix socket, or a TCP port (only ever for a web server you trust: FastCGI has no protection). Without "
+             "it, the listening socket is the one handed over as descriptor 0, by spawn-fcgi or systemd, and outlives this process."},
+    {"config", TEXT(config), .place = OPTIONS_COMMAND_LINE, .initial = "", .value = "FILE",
+     .help = "Read these options from FILE first, as \"name = value\" lines; the command line has the last word."},
+    {"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
+    {"default-model", TEXT(default_model), .initial = "", .value = "NAME",
+     .help = "The model of /predict; without it, the only one of the store."},
+    {"threads", INTEGER(threads, 0, 256), .initial = "0", .value = "N",
+     .help = "Worker threads; each answers one request at a time. 0 means one a processor, and at least two."},
+    {"body-max-bytes", INTEGER(body_max_bytes, 1024, 1LL << 30), .initial = "33554432", .value = "N",
+     .help = "Largest body that is accepted; beyond it the answer is 413."},
+    {"rows-max", INTEGER(rows_max, 1, 100000000), .initial = "100000", .value = "N",
+     .help = "Most rows in one request; beyond it the answer is 413."},
+    {"io-timeout", INTEGER(io_timeout_s, 1, 3600), .initial = "30", .value = "SECONDS",
+     .help = "How long a worker waits for the web server to send or to take a request's bytes before it closes the connection."},
+    {"socket-mode", TEXT(socket_mode), .initial = "0660", .value = "MODE", .help = "Mode of a unix socket that is made, in octal."},
+    {"socket-group", TEXT(socket_group), .initial = "", .value = "GROUP",
+     .help = "Group of a unix socket that is made: the web server's. Without it, that of this process."},
+    {"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
+     .help = "Connections that may wait for a worker, on a socket that is made."},
+    {"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
+     .help = "Least severe lines that are logged, on standard error."},
+    {"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
+     .help = "Which requests are logged: all, those that were refused or failed, or none."},
+    {"test", 't', .type = OPTIONS_FLAG, .place = OPTIONS_COMMAND_LINE, .offset = offsetof(struct serve, test), .initial = "no",
+     .value = "", .help = "Check the options and prove every champion of the store, say so, and exit."},
+};
+
+const struct options_table serve_options = {
+    .command = "serve",
+    .synopsis = "[--socket PATH|HOST:PORT] [--models DIR] [--config FILE] [-t] [OPTIONS]",
+    .summary = "Answers FastCGI requests with the models of a store. SIGTERM ends it after the requests in flight; SIGHUP reads the "
+               "store again.",
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof rows[0],
+};
+
+/* Everything that lives as long as the process. */
+struct running {
+	struct socket socket;
+	struct server server;
+	struct workers *workers;
+};
+
+static enum err
+read_options(struct serve *o, int argc, char **argv, bool *help, struct err_info *info)
+{
+	int n_operands;
+	enum err e;
+
+	options_init(&serve_options, o);
+	e = options_argv(&serve_options, o, argc, argv, help, &n_operands, info);
+	if (e == ERR_OK && n_operands > 0)
+		e = err_set(info, ERR_USAGE, "unexpected operand \"%.60s\"; options start with --", argv[0]);
+	if (e != ERR_OK || *help || o->config[0] == '\0')
+		return e;
+	/* The file's values go below those of the command line, which is therefore read again. */
+	char config[PATH_MAX];
+	memcpy(config, o->config, sizeof config);
+	options_init(&serve_options, o);
+	e = options_file(&serve_options, o, config, info);
+	return e == ERR_OK ? options_argv(&serve_options, o, argc, argv, help, &n_operands, info) : e;
+}
+
+static enum err
+read_mode(const struct serve *o, mode_t *mode, struct err_info *info)
+{
+	char *end;
+	unsigned long value = strtoul(o->socket_mode, &end, 8);
+
+	if (end == o->socket_mode || *end != '\0' || value > 0777)
+		return err_set(info, ERR_USAGE, "socket-mode must be an octal mode such as 0660, not \"%s\"", o->socket_mode);
+	*mode = (mode_t)value;
+	return ERR_OK;
+}
+
+/* Proves one model's champion and says so; false where it cannot be served. */
+static bool
+test_champion(const struct serve *o, const struct store_model *stored)
+{
+	struct model *model;
+	struct err_info info;
+	const char *version = store_alias(stored, "champion");
+
+	if (version == NULL) {
+		(void)printf("model %s: no champion, so it is not served\n", stored->name);
+		return true;
+	}
+	if (model_open(o->models, stored->name, version, &model, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return false;
+	}
+	(void)printf("model %s version %s: proven, %s, %zu features\n", stored->name, version, model_shape(model)->objective,
+	             model_shape(model)->n_features);
+	model_free(model);
+	return true;
+}
+
+/* The -t option. */
+static int
+test_store(const struct serve *o)
+{
+	struct store store;
+	struct err_info info;
+	bool ok = true;
+
+	if (store_init(&store, o->models, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return EXIT_FAILED;
+	}
+	for (size_t i = 0; i < store.n_models; i++)
+		ok = test_champion(o, &store.models[i]) && ok;
+	if (o->default_model[0] != '\0' && store_find(&store, o->default_model) == NULL) {
+		(void)fprintf(stderr, "futaie serve: %s has no model \"%s\", which --default-model names\n", o->models, o->default_model);
+		ok = false;
+	}
+	if (ok)
+		(void)printf("the options are right; models in %s: %zu\n", o->models, store.n_models);
+	store_release(&store);
+	return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static size_t
+choose_threads(const struct serve *o)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (o->threads > 0)
+		return (size_t)o->threads;
+	return processors > THREADS_MIN ? (size_t)processors : THREADS_MIN;
+}
+
+static enum err
+open_models(const struct serve *o, struct server *server, size_t n_threads, struct err_info *info)
+{
+	size_t n_failed;
+
+	server->metrics = metrics_open(n_threads, router_name, router_count());
+	if (server->metrics == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
+	const struct catalog_source source = {
+	    .store = o->models, .default_model = o->default_model, .metrics = server->metrics, .log = &server->log};
+	return registry_open(&source, n_threads, &server->registry, &n_failed, info);
+}
+
+static enum err
+start(const struct serve *o, struct running *run, struct err_info *info)
+{
+	size_t n_threads = choose_threads(o);
+	mode_t mode = 0;
+	enum err e = read_mode(o, &mode, info);
+
+	run->server = (struct server){.body_max = (size_t)o->body_max_bytes,
+	                              .rows_max = (size_t)o->rows_max,
+	                              .log_requests = (enum request_log)o->log_requests,
+	                              .log = {.level = (enum log_level)o->log_level}};
+	if (e == ERR_OK)
+		e = open_models(o, &run->server, n_threads, info);
+	if (e == ERR_OK && !fcgi_io_start())
+		e = err_set(info, ERR_INTERNAL, "libfcgi cannot start");
+	if (e == ERR_OK)
+		e = socket_init(&run->socket, o->socket, mode, o->socket_group, (int)o->backlog, info);
+	if (e != ERR_OK)
+		return e;
+	if (run->socket.wide)
+		log_message(&run->server.log, LOG_WARN, "open_port",
+		            "FastCGI listens on more than loopback: whoever reaches the port can use and crash this process");
+	const struct workers_options workers = {.server = &run->server,
+	                                        .listen_fd = run->socket.fd,
+	                                        .n = n_threads,
+	                                        .io_timeout_s = (unsigned)o->io_timeout_s,
+	                                        .serve_queue = !run->socket.handed_over};
+	e = workers_open(&workers, &run->workers, info);
+	if (e == ERR_OK)
+		log_message(&run->server.log, LOG_INFO, "start", "futaie %s serves %s with %zu threads", FUTAIE_VERSION, o->models, n_threads);
+	return e;
+}
+
+static void
+stop(struct running *run)
+{
+	socket_unlink(&run->socket);
+	if (run->workers != NULL)
+		workers_stop(run->workers);
+	workers_free(run->workers);
+	socket_release(&run->socket);
+	registry_free(run->server.registry);
+	metrics_free(run->server.metrics);
+}
+
+/* Signals are taken here and nowhere else; until then they wait. */
+static void
+block_signals(sigset_t *awaited)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	(void)sigemptyset(awaited);
+	(void)sigaddset(awaited, SIGTERM);
+	(void)sigaddset(awaited, SIGINT);
+	(void)sigaddset(awaited, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, awaited, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Until SIGTERM or SIGINT. */
+static void
+wait_for_end(struct running *run, const sigset_t *awaited)
+{
+	const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
+
+	for (;;) {
+		int signal_number = sigtimedwait(awaited, NULL, &tick);
+		if (signal_number == SIGTERM || signal_number == SIGINT)
+			return;
+		if (signal_number == SIGHUP)
+			registry_reload(run->server.registry);
+		workers_watch(run->workers);
+		registry_sweep(run->server.registry);
+	}
+}
+
+int
+cmd_serve(int argc, char **argv)
+{
+	struct serve options;
+	struct running run = {.socket = {.fd = -1}};
+	struct err_info info;
+	sigset_t awaited;
+	bool help;
+
+	if (read_options(&options, argc - 1, argv + 1, &help, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return info.code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+	}
+	if (help) {
+		options_print_help(&serve_options, stdout);
+		return EXIT_DONE;
+	}
+	if (options.test)
+		return test_store(&options);
+	/* A fixed limit: glibc would raise it with each large block that is freed, and then keep such blocks for ever. */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	block_signals(&awaited);
+	enum err e = start(&options, &run, &info);
+	if (e == ERR_OK) {
+		wait_for_end(&run, &awaited);
+		log_message(&run.server.log, LOG_INFO, "stop", "draining: requests in flight are finished");
+	} else {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+	}
+	stop(&run);
+	return e == ERR_OK ? EXIT_DONE : e == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}

@@ -1,0 +1,48 @@
+/* main.c - futaie SUBCOMMAND */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+
+struct command {
+	const char *name;
+	cmd_run *run;
+	const char *summary; /* NULL: not in the help */
+};
+
+static const struct command commands[] = {
+    {"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
+    {"version", cmd_version, "print the versions of futaie and libxgboost"},
+    {"options", cmd_options, NULL},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void
+print_help(FILE *out)
+{
+	(void)fprintf(out, "usage: futaie SUBCOMMAND [OPTIONS]\n\nXGBoost models over HTTPS, from a process that holds them.\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (commands[i].summary != NULL)
+			(void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	(void)fprintf(out, "\nfutaie SUBCOMMAND --help tells its options. Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		print_help(stdout);
+		return EXIT_DONE;
+	}
+	const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	(void)fprintf(stderr, "futaie: there is no subcommand \"%.60s\"; futaie --help lists them\n", argv[1]);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,243 @@
+/* booster.c - XGBoost's C API: one loaded model */
+#include "model/booster.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xgboost/c_api.h>
+
+struct booster {
+	BoosterHandle handle; /* owned */
+	struct booster_shape shape;
+};
+
+static enum err booster_failed(struct err_info *info, enum err code, const char *what);
+static enum err read_config(struct booster *b, struct err_info *info);
+static enum err read_shape(struct booster *b, struct err_info *info);
+static enum err predict_chunk(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out,
+                              size_t n_outputs, struct err_info *info);
+
+enum err
+booster_open(const void *bytes, size_t len, struct booster **out, struct err_info *info)
+{
+	struct booster *b = calloc(1, sizeof *b);
+	enum err e = ERR_OK;
+
+	*out = NULL;
+	if (b == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model");
+	/* Verbosity is a setting of the thread: XGBoost must not write lines that are not ours into the log. */
+	if (XGBSetGlobalConfig("{\"verbosity\": 0}") != 0 || XGBoosterCreate(NULL, 0, &b->handle) != 0 ||
+	    XGBoosterSetParam(b->handle, "nthread", "1") != 0)
+		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot start");
+	if (e == ERR_OK && XGBoosterLoadModelFromBuffer(b->handle, bytes, len) != 0)
+		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot load the model file");
+	if (e == ERR_OK)
+		e = read_config(b, info);
+	if (e == ERR_OK)
+		e = read_shape(b, info);
+	if (e != ERR_OK) {
+		booster_free(b);
+		return e;
+	}
+	*out = b;
+	return ERR_OK;
+}
+
+void
+booster_free(struct booster *b)
+{
+	if (b == NULL)
+		return;
+	if (b->handle != NULL)
+		(void)XGBoosterFree(b->handle);
+	free(b);
+}
+
+const struct booster_shape *
+booster_shape(const struct booster *b)
+{
+	return &b->shape;
+}
+
+size_t
+booster_outputs(const struct booster *b, enum booster_output output)
+{
+	return output == BOOSTER_MARGIN ? b->shape.n_margins : b->shape.n_values;
+}
+
+enum err
+booster_predict(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out,
+                struct err_info *info)
+{
+	size_t n_outputs = booster_outputs(b, output);
+	enum err e = ERR_OK;
+
+	for (size_t row = 0; row < n_rows && e == ERR_OK; row += BOOSTER_CHUNK_ROWS) {
+		size_t n = n_rows - row < BOOSTER_CHUNK_ROWS ? n_rows - row : BOOSTER_CHUNK_ROWS;
+		e = predict_chunk(b, output, rows + row * b->shape.n_features, n, out + row * n_outputs, n_outputs, info);
+	}
+	return e;
+}
+
+const char *
+booster_library_version(char out[16])
+{
+	int major;
+	int minor;
+	int patch;
+
+	XGBoostVersion(&major, &minor, &patch);
+	(void)snprintf(out, 16, "%d.%d.%d", major, minor, patch);
+	return out;
+}
+
+/* XGBoost's last error without its time stamp, source position and stack trace. */
+static enum err
+booster_failed(struct err_info *info, enum err code, const char *what)
+{
+	const char *text = XGBGetLastError();
+	const char *position = strstr(text, ".cc:");
+	size_t len;
+
+	if (position == NULL)
+		position = strstr(text, ".h:");
+	if (position != NULL && (position = strstr(position, ": ")) != NULL)
+		text = position + 2;
+	len = strcspn(text, "\n");
+	return err_set(info, code, "%s: %.*s", what, (int)(len < 300 ? len : 300), text);
+}
+
+/* Copies the string at PATH (names separated by '/') of XGBoost's configuration. */
+static bool
+config_string(const cJSON *config, const char *path, char *out, size_t cap)
+{
+	char name[64];
+
+	while (config != NULL && *path != '\0') {
+		size_t len = strcspn(path, "/");
+		(void)snprintf(name, sizeof name, "%.*s", (int)len, path);
+		config = cJSON_GetObjectItemCaseSensitive(config, name);
+		path += len + (path[len] == '/');
+	}
+	if (!cJSON_IsString(config) || strlen(config->valuestring) >= cap)
+		return false;
+	memcpy(out, config->valuestring, strlen(config->valuestring) + 1);
+	return true;
+}
+
+static enum err
+read_config(struct booster *b, struct err_info *info)
+{
+	bst_ulong len;
+	const char *text;
+	bst_ulong n_features;
+
+	if (XGBoosterSaveJsonConfig(b->handle, &len, &text) != 0 || XGBoosterGetNumFeature(b->handle, &n_features) != 0)
+		return booster_failed(info, ERR_BAD_MODEL, "XGBoost does not tell the model's configuration");
+	b->shape.n_features = n_features;
+	cJSON *config = cJSON_ParseWithLength(text, len);
+	bool known = config_string(config, "learner/objective/name", b->shape.objective, sizeof b->shape.objective) &&
+	             config_string(config, "learner/gradient_booster/name", b->shape.kind, sizeof b->shape.kind);
+	cJSON_Delete(config);
+	if (!known)
+		return err_set(info, ERR_BAD_MODEL, "the model file names no objective or booster that XGBoost knows");
+	if (n_features == 0)
+		return err_set(info, ERR_BAD_MODEL, "the model has no features");
+	return ERR_OK;
+}
+
+struct answer {
+	const bst_ulong *shape;
+	bst_ulong n_dims;
+	const float *values; /* XGBoost's, of this thread: copy before the next call */
+	DMatrixHandle matrix; /* to be freed behind the copy, or NULL */
+};
+
+static const char *
+predict_config(enum booster_output output)
+{
+	return output == BOOSTER_MARGIN
+	           ? "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true,\"cache_id\":0,\"missing\":NaN}"
+	           : "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true,\"cache_id\":0,\"missing\":NaN}";
+}
+
+/*
+ * Only gbtree is asked in place: libxgboost 1.7.4 refuses gblinear there, and sums dart's weighted trees in another order than
+ * Booster.predict() does, which changes last bits. Those two go through XGBoost's own matrix.
+ */
+static int
+predict_raw(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, struct answer *a)
+{
+	char interface[160];
+
+	(void)snprintf(interface, sizeof interface, "{\"data\":[%ju,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
+	               (uintmax_t)(uintptr_t)rows, n_rows, b->shape.n_features);
+	if (strcmp(b->shape.kind, "gbtree") == 0)
+		return XGBoosterPredictFromDense(b->handle, interface, predict_config(output), NULL, &a->shape, &a->n_dims, &a->values);
+	if (XGDMatrixCreateFromDense(interface, "{\"missing\":NaN,\"nthread\":1}", &a->matrix) != 0)
+		return -1;
+	return XGBoosterPredictFromDMatrix(b->handle, a->matrix, predict_config(output), &a->shape, &a->n_dims, &a->values);
+}
+
+static void
+answer_release(struct answer *a)
+{
+	if (a->matrix != NULL)
+		(void)XGDMatrixFree(a->matrix);
+}
+
+static enum err
+predict_chunk(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out, size_t n_outputs,
+              struct err_info *info)
+{
+	struct answer a = {0};
+	enum err e = ERR_OK;
+
+	if (predict_raw(b, output, rows, n_rows, &a) != 0)
+		e = booster_failed(info, ERR_MODEL_FAILED, "XGBoost cannot predict");
+	else if (a.n_dims != 2 || a.shape[0] != n_rows || a.shape[1] != n_outputs)
+		e = err_set(info, ERR_MODEL_FAILED, "XGBoost answered another shape than %zu x %zu", n_rows, n_outputs);
+	else
+		memcpy(out, a.values, n_rows * n_outputs * sizeof *out);
+	answer_release(&a);
+	return e;
+}
+
+/* One output's width, by a row of missing values; it is the warm-up call as well. */
+static enum err
+probe_width(const struct booster *b, enum booster_output output, const float *row, size_t *width, struct err_info *info)
+{
+	struct answer a = {0};
+	enum err e = ERR_OK;
+
+	if (predict_raw(b, output, row, 1, &a) != 0)
+		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot predict with this model");
+	else if (a.n_dims != 2 || a.shape[0] != 1 || a.shape[1] == 0)
+		e = err_set(info, ERR_BAD_MODEL, "XGBoost answers a shape that is not rows x outputs");
+	else
+		*width = a.shape[1];
+	answer_release(&a);
+	return e;
+}
+
+static enum err
+read_shape(struct booster *b, struct err_info *info)
+{
+	float *row = malloc(b->shape.n_features * sizeof *row);
+	enum err e;
+
+	if (row == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a row of %zu features", b->shape.n_features);
+	for (size_t i = 0; i < b->shape.n_features; i++)
+		row[i] = NAN;
+	e = probe_width(b, BOOSTER_VALUE, row, &b->shape.n_values, info);
+	if (e == ERR_OK)
+		e = probe_width(b, BOOSTER_MARGIN, row, &b->shape.n_margins, info);
+	free(row);
+	return e;
+}

@@ -1,0 +1,56 @@
+/* booster.h - XGBoost's C API: one loaded model */
+#ifndef FUTAIE_BOOSTER_H
+#define FUTAIE_BOOSTER_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* What of a model's answer is wanted. */
+enum booster_output {
+	BOOSTER_VALUE, /* after the objective's transform: a probability, a class, a count, … */
+	BOOSTER_MARGIN /* the raw sum of the trees and the base score */
+};
+
+enum {
+	BOOSTER_OBJECTIVE_MAX = 64,
+	BOOSTER_KIND_MAX = 16,
+	BOOSTER_CHUNK_ROWS = 4096 /* rows in one call of the C API: bounds what XGBoost keeps per thread */
+};
+
+struct booster;
+
+struct booster_shape {
+	size_t n_features;
+	size_t n_values;  /* outputs a row for BOOSTER_VALUE */
+	size_t n_margins; /* outputs a row for BOOSTER_MARGIN */
+	char objective[BOOSTER_OBJECTIVE_MAX]; /* XGBoost's name, "reg:squarederror" */
+	char kind[BOOSTER_KIND_MAX];           /* "gbtree", "dart" or "gblinear" */
+};
+
+/*
+ * Loads a model from the bytes of its file, JSON or UBJSON; the bytes may be freed afterwards. ERR_BAD_MODEL with XGBoost's own
+ * sentence where it refuses them. XGBoost's loader can crash on damaged bytes: check their sha256 first.
+ * The booster uses one thread, whoever calls it.
+ */
+enum err booster_open(const void *bytes, size_t len, struct booster **out, struct err_info *info);
+void booster_free(struct booster *b);
+
+/* Borrowed; valid until booster_free(). */
+const struct booster_shape *booster_shape(const struct booster *b);
+
+/* Outputs a row: n_values or n_margins of the shape. */
+size_t booster_outputs(const struct booster *b, enum booster_output output);
+
+/*
+ * Predicts `n_rows` rows, row-major with shape->n_features float32 each, NaN meaning missing, into `out` (n_rows * booster_outputs()
+ * floats), with the bits of Python's Booster.predict(). Any number of threads may call it at once, after one first call
+ * that has returned (it sets up what is lazy in XGBoost). ERR_MODEL_FAILED where XGBoost fails, out of memory for example.
+ */
+enum err booster_predict(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out,
+                         struct err_info *info);
+
+/* "1.7.4": the version of the library that is linked. */
+const char *booster_library_version(char out[16]);
+
+#endif

@@ -1,0 +1,220 @@
+/* manifest.c - manifest.json: what a model version is, and how it is proven */
+#include "model/manifest.h"
+
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+
+enum { FILE_MAX = 16 * 1024 * 1024 };
+
+/* Where a text member of the file goes. */
+struct text_member {
+	const char *name;
+	size_t offset;
+	size_t cap;
+};
+
+#define MEMBER(field) {#field, offsetof(struct manifest, field), sizeof(((struct manifest *)0)->field)}
+
+static const struct text_member text_members[] = {
+    MEMBER(name), MEMBER(version), MEMBER(created), MEMBER(objective), MEMBER(model_file), MEMBER(sha256),
+};
+
+static enum err read_texts(struct manifest *m, const cJSON *tree, struct err_info *info);
+static enum err read_features(struct manifest *m, const cJSON *tree, struct err_info *info);
+static enum err read_golden(struct manifest *m, const cJSON *tree, struct err_info *info);
+
+/* The members' checks, on a tree that is known to be an object; sentences lack the file's name. */
+static enum err
+read_tree(struct manifest *m, const cJSON *tree, const char *name, const char *version, struct err_info *info)
+{
+	enum err e = read_texts(m, tree, info);
+
+	if (e == ERR_OK && (strcmp(m->name, name) != 0 || strcmp(m->version, version) != 0))
+		e = err_set(info, ERR_BAD_MANIFEST, "it is of %s version %s, but lies in the folder of %s version %s", m->name, m->version,
+		            name, version);
+	if (e == ERR_OK && strcmp(m->model_file, "model.ubj") != 0 && strcmp(m->model_file, "model.json") != 0)
+		e = err_set(info, ERR_BAD_MANIFEST, "\"model_file\" must be model.ubj or model.json, not \"%s\"", m->model_file);
+	if (e == ERR_OK)
+		e = read_features(m, tree, info);
+	if (e == ERR_OK)
+		e = read_golden(m, tree, info);
+	return e;
+}
+
+enum err
+manifest_init(struct manifest *m, const char *dir, const char *name, const char *version, struct err_info *info)
+{
+	char path[PATH_MAX];
+	struct buf text;
+	struct err_info inner;
+	cJSON *tree = NULL;
+
+	*m = (struct manifest){0};
+	if (!files_join(path, sizeof path, dir, "manifest.json"))
+		return err_set(info, ERR_FILE, "%s: the path is too long", dir);
+	buf_init(&text, FILE_MAX);
+	enum err e = files_read(path, &text, info);
+	if (e == ERR_OK)
+		e = json_document(path, buf_peek(&text), text.len, &tree, info);
+	if (e == ERR_OK) {
+		e = cJSON_IsObject(tree) ? read_tree(m, tree, name, version, &inner)
+		                         : err_set(&inner, ERR_BAD_MANIFEST, "expected a JSON object");
+		if (e != ERR_OK)
+			(void)err_set(info, e, "%s: %s", path, inner.text);
+	}
+	cJSON_Delete(tree);
+	buf_release(&text);
+	if (e != ERR_OK)
+		manifest_release(m);
+	return e;
+}
+
+void
+manifest_release(struct manifest *m)
+{
+	features_release(&m->features);
+	cJSON_free(m->features_json);
+	cJSON_free(m->metrics_json);
+	free(m->golden_in);
+	free(m->golden_out);
+	*m = (struct manifest){0};
+}
+
+static enum err
+read_texts(struct manifest *m, const cJSON *tree, struct err_info *info)
+{
+	for (size_t i = 0; i < sizeof text_members / sizeof text_members[0]; i++) {
+		const struct text_member *row = &text_members[i];
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(tree, row->name);
+		if (!cJSON_IsString(item))
+			return err_set(info, ERR_BAD_MANIFEST, "\"%s\" is missing or not a string", row->name);
+		if (strlen(item->valuestring) >= row->cap)
+			return err_set(info, ERR_BAD_MANIFEST, "\"%s\" is longer than %zu bytes", row->name, row->cap - 1);
+		memcpy((char *)m + row->offset, item->valuestring, strlen(item->valuestring) + 1);
+	}
+	return ERR_OK;
+}
+
+/* A borrowed array of the features' names; the caller frees the array. */
+static enum err
+collect_names(const cJSON *list, const char ***names, size_t *n, struct err_info *info)
+{
+	const cJSON *item;
+
+	*n = 0;
+	*names = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **names);
+	if (*names == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the feature names");
+	cJSON_ArrayForEach(item, list)
+	{
+		const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
+		const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "type");
+		if (!cJSON_IsString(name) || !cJSON_IsString(type))
+			return err_set(info, ERR_BAD_MANIFEST, "\"features\"[%zu] needs a \"name\" and a \"type\", both strings", *n);
+		(*names)[(*n)++] = name->valuestring;
+	}
+	return ERR_OK;
+}
+
+static enum err
+read_features(struct manifest *m, const cJSON *tree, struct err_info *info)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "features");
+	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(tree, "metrics");
+	const char **names = NULL;
+	size_t n;
+
+	if (!cJSON_IsArray(list))
+		return err_set(info, ERR_BAD_MANIFEST, "\"features\" is missing or not an array");
+	if (!cJSON_IsObject(metrics))
+		return err_set(info, ERR_BAD_MANIFEST, "\"metrics\" is missing or not an object");
+	enum err e = collect_names(list, &names, &n, info);
+	if (e == ERR_OK)
+		e = features_init(&m->features, names, n, info);
+	free(names);
+	if (e != ERR_OK)
+		return e;
+	m->features_json = cJSON_PrintUnformatted(list);
+	m->metrics_json = cJSON_PrintUnformatted(metrics);
+	if (m->features_json == NULL || m->metrics_json == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the description");
+	return ERR_OK;
+}
+
+/* A number, or null for NaN. */
+static bool
+to_float(const cJSON *item, float *out)
+{
+	if (cJSON_IsNull(item)) {
+		*out = NAN;
+		return true;
+	}
+	if (!cJSON_IsNumber(item))
+		return false;
+	*out = (float)item->valuedouble;
+	return isfinite(*out);
+}
+
+/* The numbers of one golden row (an array, or a lone number where width is 1) to out[0 .. width). */
+static bool
+to_row(const cJSON *row, float *out, size_t width)
+{
+	const cJSON *item;
+	size_t i = 0;
+
+	if (!cJSON_IsArray(row))
+		return width == 1 && to_float(row, out);
+	if ((size_t)cJSON_GetArraySize(row) != width)
+		return false;
+	cJSON_ArrayForEach(item, row) if (!to_float(item, &out[i++])) return false;
+	return true;
+}
+
+/* All rows of `list` as n x width floats in a new array. */
+static enum err
+to_matrix(const cJSON *list, const char *what, size_t n, size_t width, float **out, struct err_info *info)
+{
+	const cJSON *row;
+	size_t i = 0;
+
+	*out = malloc(n * width * sizeof **out);
+	if (*out == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
+	cJSON_ArrayForEach(row, list)
+	{
+		if (!to_row(row, *out + i * width, width))
+			return err_set(info, ERR_BAD_MANIFEST, "\"golden\".\"%s\"[%zu] is not %zu finite numbers", what, i, width);
+		i++;
+	}
+	return ERR_OK;
+}
+
+static enum err
+read_golden(struct manifest *m, const cJSON *tree, struct err_info *info)
+{
+	const cJSON *golden = cJSON_GetObjectItemCaseSensitive(tree, "golden");
+	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(golden, "inputs");
+	const cJSON *outputs = cJSON_GetObjectItemCaseSensitive(golden, "outputs");
+	size_t n = (size_t)cJSON_GetArraySize(inputs);
+
+	if (!cJSON_IsArray(inputs) || !cJSON_IsArray(outputs) || n == 0 || n > MANIFEST_GOLDEN_MAX ||
+	    n != (size_t)cJSON_GetArraySize(outputs))
+		return err_set(info, ERR_BAD_MANIFEST,
+		               "\"golden\" needs \"inputs\" and \"outputs\", arrays of equal length from 1 to %d", MANIFEST_GOLDEN_MAX);
+	const cJSON *first = cJSON_GetArrayItem(outputs, 0);
+	m->n_golden = n;
+	m->golden_outputs = cJSON_IsArray(first) ? (size_t)cJSON_GetArraySize(first) : 1;
+	if (m->golden_outputs == 0)
+		return err_set(info, ERR_BAD_MANIFEST, "\"golden\".\"outputs\"[0] is empty");
+	enum err e = to_matrix(inputs, "inputs", n, m->features.n, &m->golden_in, info);
+	if (e == ERR_OK)
+		e = to_matrix(outputs, "outputs", n, m->golden_outputs, &m->golden_out, info);
+	return e;
+}

@@ -1,0 +1,206 @@
+/* model.c - one proven version of a model */
+#include "model/model.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/files.h"
+#include "model/manifest.h"
+
+struct model {
+	struct manifest manifest;
+	struct booster *booster; /* owned */
+};
+
+static enum err load_booster(struct model *m, const char *dir, struct err_info *info);
+static enum err prove(const struct model *m, struct err_info *info);
+
+/* Reads and proves the version in `dir` into the zeroed `m`; sentences lack the version's name. */
+static enum err
+model_load(struct model *m, const char *dir, const char *name, const char *version, struct err_info *info)
+{
+	enum err e = manifest_init(&m->manifest, dir, name, version, info);
+
+	if (e == ERR_OK)
+		e = load_booster(m, dir, info);
+	if (e == ERR_OK)
+		e = prove(m, info);
+	return e;
+}
+
+enum err
+model_open(const char *store, const char *name, const char *version, struct model **out, struct err_info *info)
+{
+	char dir[PATH_MAX];
+	struct err_info inner;
+	struct model *m = calloc(1, sizeof *m);
+	enum err e;
+
+	*out = NULL;
+	if (m == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for model %s version %s", name, version);
+	int n = snprintf(dir, sizeof dir, "%s/%s/%s", store, name, version);
+	if (n < 0 || (size_t)n >= sizeof dir)
+		e = err_set(&inner, ERR_FILE, "the path is too long");
+	else
+		e = model_load(m, dir, name, version, &inner);
+	if (e != ERR_OK) {
+		model_free(m);
+		return err_set(info, e, "model %s version %s cannot be served: %s", name, version, inner.text);
+	}
+	*out = m;
+	return ERR_OK;
+}
+
+void
+model_free(struct model *m)
+{
+	if (m == NULL)
+		return;
+	booster_free(m->booster);
+	manifest_release(&m->manifest);
+	free(m);
+}
+
+const char *
+model_name(const struct model *m)
+{
+	return m->manifest.name;
+}
+
+const char *
+model_version(const struct model *m)
+{
+	return m->manifest.version;
+}
+
+const char *
+model_sha256(const struct model *m)
+{
+	return m->manifest.sha256;
+}
+
+const char *
+model_created(const struct model *m)
+{
+	return m->manifest.created;
+}
+
+const char *
+model_features_json(const struct model *m)
+{
+	return m->manifest.features_json;
+}
+
+const char *
+model_metrics_json(const struct model *m)
+{
+	return m->manifest.metrics_json;
+}
+
+const struct features *
+model_features(const struct model *m)
+{
+	return &m->manifest.features;
+}
+
+const struct booster_shape *
+model_shape(const struct model *m)
+{
+	return booster_shape(m->booster);
+}
+
+const char *
+model_scorer(const struct model *m)
+{
+	(void)m;
+	return "xgboost";
+}
+
+size_t
+model_outputs(const struct model *m, enum booster_output output)
+{
+	return booster_outputs(m->booster, output);
+}
+
+enum err
+model_predict(const struct model *m, enum booster_output output, const float *rows, size_t n_rows, float *out, struct err_info *info)
+{
+	return booster_predict(m->booster, output, rows, n_rows, out, info);
+}
+
+/* The model file's bytes: hashed first, since XGBoost's loader must not see damaged ones. */
+static enum err
+load_booster(struct model *m, const char *dir, struct err_info *info)
+{
+	char path[PATH_MAX];
+	char sha256[FILES_SHA256_HEX];
+	struct buf bytes;
+
+	if (!files_join(path, sizeof path, dir, m->manifest.model_file))
+		return err_set(info, ERR_FILE, "%s: the path is too long", dir);
+	buf_init(&bytes, MODEL_FILE_MAX);
+	enum err e = files_read(path, &bytes, info);
+	if (e == ERR_OK) {
+		files_sha256(bytes.data, bytes.len, sha256);
+		if (strcmp(sha256, m->manifest.sha256) != 0)
+			e = err_set(info, ERR_SHA256_MISMATCH, "%s: the sha256 is %s, but the manifest says %s: the file was changed or cut",
+			            path, sha256, m->manifest.sha256);
+		else
+			e = booster_open(bytes.data, bytes.len, &m->booster, info);
+	}
+	buf_release(&bytes);
+	return e;
+}
+
+static enum err
+check_shape(const struct model *m, struct err_info *info)
+{
+	const struct manifest *manifest = &m->manifest;
+	const struct booster_shape *shape = booster_shape(m->booster);
+
+	if (shape->n_features != manifest->features.n)
+		return err_set(info, ERR_BAD_MANIFEST, "the manifest names %zu features, the model file has %zu", manifest->features.n,
+		               shape->n_features);
+	if (strcmp(shape->objective, manifest->objective) != 0)
+		return err_set(info, ERR_BAD_MANIFEST, "the manifest's objective is %s, the model file's %s", manifest->objective,
+		               shape->objective);
+	if (shape->n_values != manifest->golden_outputs)
+		return err_set(info, ERR_BAD_MANIFEST, "the golden rows have %zu outputs each, the model gives %zu", manifest->golden_outputs,
+		               shape->n_values);
+	return ERR_OK;
+}
+
+/* Equal within the tolerance; what is not finite was recorded as null. */
+static bool
+golden_equal(float got, float recorded)
+{
+	if (!isfinite(got) || !isfinite(recorded))
+		return !isfinite(got) && !isfinite(recorded);
+	return fabsf(got - recorded) <= MODEL_GOLDEN_TOLERANCE * fmaxf(1.0F, fabsf(recorded));
+}
+
+static enum err
+prove(const struct model *m, struct err_info *info)
+{
+	const struct manifest *manifest = &m->manifest;
+	size_t n = manifest->n_golden * manifest->golden_outputs;
+	enum err e = check_shape(m, info);
+
+	if (e != ERR_OK)
+		return e;
+	float *got = malloc(n * sizeof *got);
+	if (got == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
+	e = model_predict(m, BOOSTER_VALUE, manifest->golden_in, manifest->n_golden, got, info);
+	for (size_t i = 0; i < n && e == ERR_OK; i++)
+		if (!golden_equal(got[i], manifest->golden_out[i]))
+			e = err_set(info, ERR_GOLDEN_MISMATCH, "golden row %zu gives %.9g, recorded is %.9g", i / manifest->golden_outputs,
+			            (double)got[i], (double)manifest->golden_out[i]);
+	free(got);
+	return e;
+}

@@ -1,0 +1,48 @@
+/* model.h - one proven version of a model */
+#ifndef FUTAIE_MODEL_H
+#define FUTAIE_MODEL_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "model/booster.h"
+#include "model/features.h"
+
+enum { MODEL_FILE_MAX = 1024 * 1024 * 1024 /* most bytes of a model file */ };
+
+/* How near a golden row's output must be to the recorded one: |a - b| <= MODEL_GOLDEN_TOLERANCE * max(1, |b|). */
+#define MODEL_GOLDEN_TOLERANCE 1e-6F
+
+/*
+ * Immutable once opened; any number of threads may read it and predict with it. It owns everything that its functions lend.
+ */
+struct model;
+
+/*
+ * Opens STORE/NAME/VERSION and proves it: the manifest is whole, the model file has the recorded sha256, XGBoost loads it, its features
+ * are as many as the manifest names, and the golden rows give the recorded outputs. On failure there is no model, and the sentence
+ * says which step failed.
+ */
+enum err model_open(const char *store, const char *name, const char *version, struct model **out, struct err_info *info);
+void model_free(struct model *m);
+
+const char *model_name(const struct model *m);
+const char *model_version(const struct model *m);
+const char *model_sha256(const struct model *m);
+const char *model_created(const struct model *m);
+const char *model_features_json(const struct model *m); /* a JSON array */
+const char *model_metrics_json(const struct model *m);  /* a JSON object */
+const struct features *model_features(const struct model *m);
+const struct booster_shape *model_shape(const struct model *m);
+
+/* Which code answers: "xgboost". */
+const char *model_scorer(const struct model *m);
+
+/* Outputs a row. */
+size_t model_outputs(const struct model *m, enum booster_output output);
+
+/* booster_predict() on this model. */
+enum err model_predict(const struct model *m, enum booster_output output, const float *rows, size_t n_rows, float *out,
+                       struct err_info *info);
+
+#endif

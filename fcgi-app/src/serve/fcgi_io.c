@@ -1,0 +1,171 @@
+/* fcgi_io.c - libfcgi: one FastCGI request at a time of one thread */
+#include "serve/fcgi_io.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/text.h"
+
+enum {
+	READ_BYTES = 64 * 1024,
+	DISCARD_MAX = 64 * 1024 * 1024 /* of a body that is too large, before the connection is closed on it */
+};
+
+struct fcgi_io {
+	FCGX_Request request;
+	_Atomic uint64_t waiting_since_ns; /* written by the owner, read by the thread that watches */
+};
+
+static enum err read_body(struct fcgi_io *io, struct buf *body, size_t max, struct err_info *info);
+
+/* From here on the thread may be waiting for its peer. */
+static void
+wait_begin(struct fcgi_io *io)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_store_explicit(&io->waiting_since_ns, (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec, memory_order_relaxed);
+}
+
+static void
+wait_end(struct fcgi_io *io)
+{
+	atomic_store_explicit(&io->waiting_since_ns, 0, memory_order_relaxed);
+}
+
+bool
+fcgi_io_start(void)
+{
+	return FCGX_Init() == 0;
+}
+
+struct fcgi_io *
+fcgi_io_open(int listen_fd)
+{
+	struct fcgi_io *io = calloc(1, sizeof *io);
+
+	if (io != NULL && FCGX_InitRequest(&io->request, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
+		free(io);
+		io = NULL;
+	}
+	return io;
+}
+
+void
+fcgi_io_free(struct fcgi_io *io)
+{
+	if (io == NULL)
+		return;
+	FCGX_Free(&io->request, 1);
+	free(io);
+}
+
+int
+fcgi_io_accept(struct fcgi_io *io)
+{
+	wait_begin(io);
+	int result = FCGX_Accept_r(&io->request);
+	wait_end(io);
+	return result >= 0 ? 0 : -result;
+}
+
+const char *
+fcgi_io_param(const struct fcgi_io *io, const char *name)
+{
+	const char *value = FCGX_GetParam(name, io->request.envp);
+
+	return value != NULL ? value : "";
+}
+
+/* Takes what is left of a body that is refused: a peer that still writes would not read the answer. */
+static void
+discard(struct fcgi_io *io)
+{
+	char bytes[8 * 1024];
+	size_t total = 0;
+	int n;
+
+	while (total < DISCARD_MAX && (n = FCGX_GetStr(bytes, sizeof bytes, io->request.in)) > 0)
+		total += (size_t)n;
+}
+
+static enum err
+too_large(struct fcgi_io *io, size_t max, struct err_info *info)
+{
+	discard(io);
+	return err_set(info, ERR_BODY_TOO_LARGE, "the body is larger than %zu bytes; send it in several requests", max);
+}
+
+enum err
+fcgi_io_body(struct fcgi_io *io, struct buf *body, size_t max, struct err_info *info)
+{
+	wait_begin(io);
+	enum err e = read_body(io, body, max, info);
+	wait_end(io);
+	return e;
+}
+
+static enum err
+read_body(struct fcgi_io *io, struct buf *body, size_t max, struct err_info *info)
+{
+	const char *declared = fcgi_io_param(io, "CONTENT_LENGTH");
+	long long length = -1;
+
+	if (*declared != '\0' && !text_integer(declared, 0, LLONG_MAX, &length))
+		return err_set(info, ERR_BAD_PARAMETER, "Content-Length is not a whole number");
+	if (length > (long long)max)
+		return too_large(io, max, info);
+	/* One byte more than accepted, so that a longer body shows itself, and one for a NUL behind it. */
+	if (length > 0 && !buf_reserve(body, (size_t)length + 2))
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a body of %lld bytes; try again later", length);
+	for (;;) {
+		if (body->cap - body->len < 2 && !buf_reserve(body, READ_BYTES))
+			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the body; try again later");
+		size_t room = body->cap - body->len - 1;
+		int n = FCGX_GetStr(body->data + body->len, room > INT_MAX ? INT_MAX : (int)room, io->request.in);
+		if (n <= 0)
+			break;
+		body->len += (size_t)n;
+		if (body->len > max)
+			return too_large(io, max, info);
+	}
+	if (FCGX_GetError(io->request.in) != 0)
+		return err_set(info, ERR_INCOMPLETE_BODY, "the connection ended inside the body, after %zu bytes", body->len);
+	if (length >= 0 && body->len != (size_t)length)
+		return err_set(info, ERR_INCOMPLETE_BODY, "Content-Length says %lld bytes, but %zu came", length, body->len);
+	return ERR_OK;
+}
+
+bool
+fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len)
+{
+	wait_begin(io);
+	while (len > 0) {
+		int n = FCGX_PutStr(bytes, len > INT_MAX ? INT_MAX : (int)len, io->request.out);
+		if (n <= 0)
+			break;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	wait_end(io);
+	return len == 0;
+}
+
+void
+fcgi_io_finish(struct fcgi_io *io)
+{
+	wait_begin(io);
+	FCGX_Finish_r(&io->request);
+	wait_end(io);
+}
+
+uint64_t
+fcgi_io_waiting_since(const struct fcgi_io *io)
+{
+	return atomic_load_explicit(&io->waiting_since_ns, memory_order_relaxed);
+}

@@ -1,0 +1,218 @@
+/* predict.c - POST /predict and its kin: rows in, predictions out */
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "serve/request.h"
+
+enum body_type { BODY_JSON, BODY_CSV };
+
+/* What a prediction is counted under, whatever becomes of it. */
+struct counted {
+	struct metrics_series *series;
+	uint64_t duration_ns; /* in the scorer */
+};
+
+static enum err answer_rows(struct request *q, enum booster_output output, enum body_type type, struct counted *counted);
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* True where the header's value is `type`, alone or with parameters of which a charset can only be UTF-8. */
+static bool
+is_type(const char *value, const char *type)
+{
+	size_t len = strlen(type);
+
+	if (strncasecmp(value, type, len) != 0)
+		return false;
+	value += len + strspn(value + len, " \t");
+	if (*value == '\0')
+		return true;
+	if (*value != ';')
+		return false;
+	const char *charset = strcasestr(value, "charset=");
+	if (charset == NULL)
+		return true;
+	charset += strlen("charset=");
+	charset += *charset == '"';
+	return strncasecmp(charset, "utf-8", 5) == 0 || strncasecmp(charset, "utf8", 4) == 0 || strncasecmp(charset, "us-ascii", 8) == 0;
+}
+
+static enum err
+read_type(struct request *q, enum body_type *type)
+{
+	const char *value = fcgi_io_param(q->io, "CONTENT_TYPE");
+	char shown[64];
+
+	*type = BODY_JSON;
+	if (*value == '\0' || is_type(value, "application/json"))
+		return ERR_OK;
+	*type = BODY_CSV;
+	if (is_type(value, "text/csv"))
+		return ERR_OK;
+	return err_set(&q->error, ERR_UNSUPPORTED_MEDIA_TYPE,
+	               "the body's type is \"%s\"; send 'Content-Type: application/json' or 'Content-Type: text/csv', in UTF-8",
+	               text_quote(value, strlen(value), shown, sizeof shown));
+}
+
+/* The query's `output`: value or margin. Other names in a query do not matter. */
+static enum err
+read_output(struct request *q, enum booster_output *output)
+{
+	*output = BOOSTER_VALUE;
+	for (const char *p = q->query; *p != '\0';) {
+		size_t len = strcspn(p, "&");
+		if (strncmp(p, "output=", 7) == 0) {
+			if (len == 13 && strncmp(p + 7, "margin", 6) == 0)
+				*output = BOOSTER_MARGIN;
+			else if (len == 12 && strncmp(p + 7, "value", 5) == 0)
+				*output = BOOSTER_VALUE;
+			else
+				return err_set(&q->error, ERR_BAD_PARAMETER, "the query's output can be value or margin");
+		}
+		p += len + (p[len] == '&');
+	}
+	return ERR_OK;
+}
+
+/* The model by path, inside the catalog. A version that is not loaded yet is loaded, outside of it. */
+static enum err
+enter_model(struct request *q, struct catalog_choice *choice)
+{
+	struct registry *registry = q->server->registry;
+	bool unloaded;
+	enum err e;
+
+	const struct catalog *catalog = registry_enter(registry, q->worker);
+	if (q->version[0] == '\0')
+		return catalog_choose(catalog, q->model, choice, &q->error);
+	for (int tries = 0; tries < 3; tries++) {
+		e = catalog_choose_version(catalog, q->model, q->version, choice, &unloaded, &q->error);
+		if (!unloaded)
+			return e;
+		registry_leave(registry, q->worker);
+		e = registry_load_version(registry, q->model, q->version, &q->error);
+		catalog = registry_enter(registry, q->worker);
+		if (e != ERR_OK)
+			return e;
+	}
+	return err_set(&q->error, ERR_OVERLOADED, "many versions are used at once, more than are kept loaded; try again later");
+}
+
+/* Chooses the model for a request that is refused before its rows matter, so that it is counted where it belongs. */
+static void
+choose_series(struct request *q, struct counted *counted)
+{
+	struct catalog_choice choice;
+	struct err_info ignored;
+	bool unloaded;
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+
+	if (q->version[0] == '\0')
+		(void)catalog_choose(catalog, q->model, &choice, &ignored);
+	else
+		(void)catalog_choose_version(catalog, q->model, q->version, &choice, &unloaded, &ignored);
+	counted->series = choice.series;
+	registry_leave(q->server->registry, q->worker);
+}
+
+enum err
+predict_handle(struct request *q)
+{
+	enum body_type type;
+	enum booster_output output;
+	struct counted counted = {0};
+	enum err e = fcgi_io_body(q->io, &q->body, q->server->body_max, &q->error);
+
+	if (e == ERR_OK)
+		e = read_type(q, &type);
+	if (e == ERR_OK)
+		e = read_output(q, &output);
+	if (e == ERR_OK)
+		e = answer_rows(q, output, type, &counted);
+	else
+		choose_series(q, &counted);
+	metrics_prediction(counted.series, q->worker, e, q->n_rows, counted.duration_ns);
+	return e;
+}
+
+/* One row's outputs as JSON. */
+static inline void
+print_row(struct buf *out, const float *values, size_t n)
+{
+	if (n == 1) {
+		text_json_float(out, values[0]);
+		return;
+	}
+	buf_char(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_char(out, ',');
+		text_json_float(out, values[i]);
+	}
+	buf_char(out, ']');
+}
+
+/* Predicts in chunks, so that outputs take little memory however many rows there are, and prints each. */
+static enum err
+print_predictions(struct request *q, const struct model *m, enum booster_output output, uint64_t *duration_ns)
+{
+	size_t width = model_outputs(m, output);
+	size_t n_features = model_features(m)->n;
+	const float *values = rows_values(&q->rows);
+	size_t chunk = q->rows.n < BOOSTER_CHUNK_ROWS ? q->rows.n : BOOSTER_CHUNK_ROWS;
+
+	if (!buf_reserve(&q->outputs, chunk * width * sizeof(float)))
+		return err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the outputs; send fewer rows in one request");
+	float *outputs = (float *)(void *)q->outputs.data;
+	buf_str(&q->answer, "{\"predictions\":[");
+	for (size_t row = 0; row < q->rows.n; row += chunk) {
+		size_t n = q->rows.n - row < chunk ? q->rows.n - row : chunk;
+		uint64_t start = now_ns();
+		enum err e = model_predict(m, output, values + row * n_features, n, outputs, &q->error);
+		*duration_ns += now_ns() - start;
+		if (e != ERR_OK)
+			return e;
+		for (size_t i = 0; i < n; i++) {
+			if (row + i > 0)
+				buf_char(&q->answer, ',');
+			print_row(&q->answer, outputs + i * width, width);
+		}
+	}
+	buf_printf(&q->answer, "],\"model\":\"%s\",\"version\":\"%s\"}\n", model_name(m), model_version(m));
+	if (!buf_ok(&q->answer))
+		return err_set(&q->error, ERR_ANSWER_TOO_LARGE, "the answer would be larger than %zu bytes; send fewer rows in one request",
+		               q->answer.max);
+	return ERR_OK;
+}
+
+static enum err
+answer_rows(struct request *q, enum booster_output output, enum body_type type, struct counted *counted)
+{
+	struct catalog_choice choice;
+	enum err e = enter_model(q, &choice);
+
+	counted->series = choice.series;
+	if (e == ERR_OK) {
+		const struct features *features = model_features(choice.model);
+		const char *text = buf_peek(&q->body);
+		memcpy(q->served_model, model_name(choice.model), strlen(model_name(choice.model)) + 1);
+		memcpy(q->served_version, model_version(choice.model), strlen(model_version(choice.model)) + 1);
+		e = type == BODY_CSV ? rows_csv(&q->rows, features, text, q->body.len, &q->error)
+		                     : rows_json(&q->rows, features, text, q->body.len, &q->error);
+	}
+	if (e == ERR_OK)
+		e = print_predictions(q, choice.model, output, &counted->duration_ns);
+	if (e == ERR_OK)
+		q->n_rows = q->rows.n;
+	registry_leave(q->server->registry, q->worker);
+	return e;
+}

@@ -1,0 +1,76 @@
+/* request.h - what a handler gets, and what it gives back */
+#ifndef FUTAIE_REQUEST_H
+#define FUTAIE_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "model/manifest.h"
+#include "serve/fcgi_io.h"
+#include "serve/registry.h"
+#include "serve/rows.h"
+#include "watch/metrics.h"
+
+enum {
+	REQUEST_ID_MAX = 65,   /* with its NUL */
+	REQUEST_PATH_MAX = 512 /* most bytes of a path, with its NUL; a longer one is 404 */
+};
+
+/* Which requests the log has. */
+enum request_log { REQUEST_LOG_ALL, REQUEST_LOG_ERRORS, REQUEST_LOG_NONE };
+
+/* What all workers share; immutable while they run. */
+struct server {
+	size_t body_max; /* bytes */
+	size_t rows_max;
+	enum request_log log_requests;
+	struct log log;
+	struct metrics *metrics;   /* owned by cmd_serve.c */
+	struct registry *registry; /* owned by cmd_serve.c */
+};
+
+/* One worker's request: the memory is the worker's and used again for the next one. */
+struct request {
+	const struct server *server;
+	size_t worker; /* its number: the metrics' shard and the registry's slot */
+	struct fcgi_io *io;
+
+	/* of the request */
+	char id[REQUEST_ID_MAX];
+	char path[REQUEST_PATH_MAX]; /* percent-decoded */
+	const char *query;           /* behind the '?', or ""; borrowed from libfcgi */
+	char model[MANIFEST_NAME_MAX];      /* {name} of the path, or "" */
+	char version[MANIFEST_VERSION_MAX]; /* {version} of the path, or "" */
+	struct buf body;
+	struct rows rows;
+	struct buf outputs; /* float32 of one chunk */
+
+	/* of the answer */
+	struct err_info error; /* code is ERR_OK where there is none */
+	const char *content_type;
+	const char *allow; /* for ERR_METHOD_NOT_ALLOWED */
+	struct buf answer;
+	size_t n_rows;                      /* predicted, for the log */
+	char served_model[MANIFEST_NAME_MAX]; /* which answered, for the log */
+	char served_version[MANIFEST_VERSION_MAX];
+
+	struct buf head; /* the answer's header lines */
+	struct buf line; /* of the log */
+	uint64_t id_state;
+};
+
+/* Handlers fill in `answer` and return ERR_OK, or fill in `error` and return its code. */
+typedef enum err request_handler(struct request *q);
+
+request_handler predict_handle;
+request_handler status_healthz;
+request_handler status_readyz;
+request_handler status_version;
+request_handler status_models;
+request_handler status_model;
+request_handler status_metrics;
+
+#endif

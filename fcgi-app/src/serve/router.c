@@ -1,0 +1,307 @@
+/* router.c - from a request's method and path to its handler, and its answer back to the peer */
+#include "serve/router.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/text.h"
+
+enum {
+	ANSWER_MAX = 512 * 1024 * 1024,
+	KEEP_BYTES = 4 * 1024 * 1024, /* of each buffer, between requests */
+	HEAD_MAX = 4096
+};
+
+struct route {
+	const char *method; /* "GET" answers HEAD too */
+	const char *pattern; /* {name} and {version} stand for one segment */
+	request_handler *handler;
+};
+
+static const struct route routes[] = {
+    {"POST", "/predict", predict_handle},
+    {"POST", "/models/{name}/predict", predict_handle},
+    {"POST", "/models/{name}/versions/{version}/predict", predict_handle},
+    {"GET", "/models", status_models},
+    {"GET", "/models/{name}", status_model},
+    {"GET", "/healthz", status_healthz},
+    {"GET", "/readyz", status_readyz},
+    {"GET", "/version", status_version},
+    {"GET", "/metrics", status_metrics},
+};
+
+enum { N_ROUTES = sizeof routes / sizeof routes[0] };
+
+static enum err read_path(struct request *q);
+static const struct route *find_route(struct request *q, const char *method);
+static void make_id(struct request *q);
+static void write_error(struct request *q);
+static void write_answer(struct request *q, bool with_body);
+static void log_request(struct request *q, const char *method, uint64_t duration_ns);
+
+size_t
+router_count(void)
+{
+	return N_ROUTES + 1;
+}
+
+const char *
+router_name(size_t route)
+{
+	return route < N_ROUTES ? routes[route].pattern : "other";
+}
+
+bool
+router_request_init(struct request *q, const struct server *server, size_t worker, struct fcgi_io *io)
+{
+	*q = (struct request){.server = server, .worker = worker, .io = io};
+	buf_init(&q->body, server->body_max + 64 * 1024);
+	rows_init(&q->rows, server->body_max, server->rows_max);
+	buf_init(&q->outputs, ANSWER_MAX);
+	buf_init(&q->answer, ANSWER_MAX);
+	buf_init(&q->head, HEAD_MAX);
+	log_line_init(&q->line);
+	return getrandom(&q->id_state, sizeof q->id_state, 0) == (ssize_t)sizeof q->id_state;
+}
+
+void
+router_request_release(struct request *q)
+{
+	buf_release(&q->body);
+	rows_release(&q->rows);
+	buf_release(&q->outputs);
+	buf_release(&q->answer);
+	buf_release(&q->head);
+	buf_release(&q->line);
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Empties what the last request left, and gives back what an unusually large one took. */
+static void
+reset(struct request *q)
+{
+	buf_shrink(&q->body, KEEP_BYTES);
+	rows_shrink(&q->rows, KEEP_BYTES);
+	buf_shrink(&q->outputs, KEEP_BYTES);
+	buf_shrink(&q->answer, KEEP_BYTES);
+	buf_reset(&q->head);
+	q->query = "";
+	q->path[0] = q->model[0] = q->version[0] = q->served_model[0] = q->served_version[0] = '\0';
+	q->error = (struct err_info){.row = ERR_NO_ROW};
+	q->content_type = "application/json";
+	q->allow = NULL;
+	q->n_rows = 0;
+}
+
+void
+router_serve(struct request *q)
+{
+	uint64_t start = now_ns();
+	const char *method = fcgi_io_param(q->io, "REQUEST_METHOD");
+	const struct route *route = NULL;
+
+	reset(q);
+	metrics_request_begin(q->server->metrics, q->worker);
+	make_id(q);
+	enum err e = read_path(q);
+	if (e == ERR_OK)
+		route = find_route(q, strcmp(method, "HEAD") == 0 ? "GET" : method);
+	if (route != NULL)
+		e = route->handler(q);
+	else
+		e = q->error.code;
+	if (e == ERR_OK && !buf_ok(&q->answer))
+		e = err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the answer; try again later");
+	if (e != ERR_OK)
+		write_error(q);
+	uint64_t duration = now_ns() - start;
+	metrics_request_end(q->server->metrics, q->worker, route != NULL ? (size_t)(route - routes) : N_ROUTES, duration);
+	write_answer(q, strcmp(method, "HEAD") != 0);
+	log_request(q, method, duration); /* the parameters die with the request, so before its end */
+	fcgi_io_finish(q->io);
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Splits REQUEST_URI into the decoded path and the query. A path that cannot be one of ours is simply not found. */
+static enum err
+read_path(struct request *q)
+{
+	const char *uri = fcgi_io_param(q->io, "REQUEST_URI");
+	size_t n = 0;
+
+	for (; *uri != '\0' && *uri != '?'; uri++) {
+		int c = (unsigned char)*uri;
+		if (c == '%') {
+			int high = hex_value(uri[1]);
+			int low = high < 0 ? -1 : hex_value(uri[2]);
+			c = low < 0 ? 0 : high * 16 + low;
+			uri += 2;
+		}
+		if (c == 0 || n + 1 >= sizeof q->path) {
+			q->path[n] = '\0';
+			return err_set(&q->error, ERR_NOT_FOUND, "the path is too long or wrongly encoded; GET /models lists the models");
+		}
+		q->path[n++] = (char)c;
+	}
+	q->path[n] = '\0';
+	q->query = *uri == '?' ? uri + 1 : "";
+	return ERR_OK;
+}
+
+/* Copies the path's segment for a placeholder; false where it is empty or too long to be a name. */
+static bool
+take_segment(const char **path, char *out, size_t cap)
+{
+	size_t len = strcspn(*path, "/");
+
+	if (len == 0 || len >= cap)
+		return false;
+	memcpy(out, *path, len);
+	out[len] = '\0';
+	*path += len;
+	return true;
+}
+
+static bool
+match(struct request *q, const char *pattern)
+{
+	const char *path = q->path;
+
+	while (*pattern != '\0') {
+		if (strncmp(pattern, "{name}", 6) == 0) {
+			if (!take_segment(&path, q->model, sizeof q->model))
+				return false;
+			pattern += 6;
+		} else if (strncmp(pattern, "{version}", 9) == 0) {
+			if (!take_segment(&path, q->version, sizeof q->version))
+				return false;
+			pattern += 9;
+		} else if (*pattern++ != *path++) {
+			return false;
+		}
+	}
+	return *path == '\0';
+}
+
+/* The row for path and method, or NULL with the error. */
+static const struct route *
+find_route(struct request *q, const char *method)
+{
+	const struct route *other = NULL;
+
+	for (const struct route *route = routes; route < routes + N_ROUTES; route++) {
+		q->model[0] = q->version[0] = '\0';
+		if (!match(q, route->pattern))
+			continue;
+		if (strcmp(route->method, method) == 0)
+			return route;
+		other = route;
+	}
+	if (other == NULL) {
+		char shown[96];
+		(void)err_set(&q->error, ERR_NOT_FOUND, "there is nothing at %s; POST /predict predicts, GET /models lists the models",
+		              text_quote(q->path, strlen(q->path), shown, sizeof shown));
+		return NULL;
+	}
+	q->allow = strcmp(other->method, "GET") == 0 ? "GET, HEAD" : other->method;
+	(void)err_set(&q->error, ERR_METHOD_NOT_ALLOWED, "this path takes %s, not %.20s", q->allow, method);
+	return NULL;
+}
+
+/* An id of the client's where it is harmless to repeat and to log, else 64 random bits (splitmix64, seeded by the kernel). */
+static void
+make_id(struct request *q)
+{
+	const char *given = fcgi_io_param(q->io, "HTTP_X_REQUEST_ID");
+	size_t len = strspn(given, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	if (len > 0 && len < sizeof q->id && given[len] == '\0') {
+		memcpy(q->id, given, len + 1);
+		return;
+	}
+	uint64_t z = q->id_state += 0x9E3779B97F4A7C15U;
+	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+	z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+	(void)snprintf(q->id, sizeof q->id, "%016llx", (unsigned long long)(z ^ (z >> 31)));
+}
+
+static void
+write_error(struct request *q)
+{
+	buf_reset(&q->answer);
+	q->content_type = "application/json";
+	buf_str(&q->answer, "{\"error\":");
+	text_json_string(&q->answer, q->error.text, strlen(q->error.text));
+	buf_printf(&q->answer, ",\"code\":\"%s\"", err_code(q->error.code));
+	if (q->error.row != ERR_NO_ROW)
+		buf_printf(&q->answer, ",\"row\":%ld", q->error.row);
+	if (q->error.feature[0] != '\0') {
+		buf_str(&q->answer, ",\"feature\":");
+		text_json_string(&q->answer, q->error.feature, strlen(q->error.feature));
+	}
+	buf_str(&q->answer, "}\n");
+}
+
+static void
+write_answer(struct request *q, bool with_body)
+{
+	struct buf *head = &q->head;
+	int retry_after_s = err_retry_after_s(q->error.code);
+
+	buf_printf(head, "Status: %d\r\nContent-Type: %s\r\nContent-Length: %zu\r\nX-Request-Id: %s\r\nCache-Control: no-store\r\n",
+	           err_status(q->error.code), q->content_type, q->answer.len, q->id);
+	if (q->allow != NULL)
+		buf_printf(head, "Allow: %s\r\n", q->allow);
+	if (retry_after_s > 0)
+		buf_printf(head, "Retry-After: %d\r\n", retry_after_s);
+	buf_str(head, "\r\n");
+	if (fcgi_io_write(q->io, head->data, head->len) && with_body)
+		(void)fcgi_io_write(q->io, q->answer.data, q->answer.len);
+}
+
+static void
+log_request(struct request *q, const char *method, uint64_t duration_ns)
+{
+	enum err e = q->error.code;
+	int status = err_status(e);
+	enum log_level level = status >= 500 ? LOG_WARN : LOG_INFO;
+
+	if (q->server->log_requests == REQUEST_LOG_NONE || (q->server->log_requests == REQUEST_LOG_ERRORS && e == ERR_OK) ||
+	    !log_begin(&q->line, &q->server->log, level, "request"))
+		return;
+	log_text(&q->line, "request_id", q->id);
+	log_text(&q->line, "remote", fcgi_io_param(q->io, "REMOTE_ADDR"));
+	log_text(&q->line, "method", method);
+	log_text(&q->line, "path", q->path);
+	log_integer(&q->line, "status", status);
+	log_integer(&q->line, "duration_us", (long long)(duration_ns / 1000));
+	if (q->served_model[0] != '\0') {
+		log_text(&q->line, "model", q->served_model);
+		log_text(&q->line, "version", q->served_version);
+	}
+	if (q->n_rows > 0)
+		log_integer(&q->line, "rows", (long long)q->n_rows);
+	if (e != ERR_OK) {
+		log_text(&q->line, "code", err_code(e));
+		log_text(&q->line, "error", q->error.text);
+	}
+	log_end(&q->line);
+}

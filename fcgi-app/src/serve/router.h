@@ -1,0 +1,21 @@
+/* router.h - from a request's method and path to its handler, and its answer back to the peer */
+#ifndef FUTAIE_ROUTER_H
+#define FUTAIE_ROUTER_H
+
+#include "serve/request.h"
+
+/* The routes, for the metrics: router_count() rows of the table, and behind them "other" for what matches none. */
+size_t router_count(void);
+const char *router_name(size_t route);
+
+/* False without memory. A zeroed struct is released. */
+bool router_request_init(struct request *q, const struct server *server, size_t worker, struct fcgi_io *io);
+void router_request_release(struct request *q);
+
+/*
+ * Answers the request whose parameters `io` has just read: finds its route, calls the handler, counts, writes, and logs. Whatever
+ * happens, the peer gets an answer or is gone.
+ */
+void router_serve(struct request *q);
+
+#endif

@@ -1,0 +1,36 @@
+/* socket.h - the listening socket: handed over, or made */
+#ifndef FUTAIE_SOCKET_H
+#define FUTAIE_SOCKET_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+enum { SOCKET_ADDRESS_MAX = 256 };
+
+/* A listening socket, non-blocking. A zeroed struct is released (descriptor 0 is then not its). */
+struct socket {
+	bool open;
+	bool handed_over; /* as descriptor 0: whoever gave it keeps it, and the queue of connections with it */
+	bool wide;        /* a TCP socket on more than loopback */
+	int fd;
+	char path[SOCKET_ADDRESS_MAX]; /* of a unix socket that is ours, or "" */
+	dev_t device;                  /* of that path, to know it again */
+	ino_t inode;
+};
+
+/*
+ * `address` is "" (descriptor 0 must be a listening socket), a path (it has a '/', or no ':'), or HOST:PORT. A unix socket is made under
+ * another name and renamed, so that one that a running server has at `address` is taken over without a moment in which
+ * nobody listens; it gets `mode` and, unless `group` is "", that group. ERR_FILE with a sentence.
+ */
+enum err socket_init(struct socket *s, const char *address, mode_t mode, const char *group, int backlog, struct err_info *info);
+
+/* Removes the path of a socket of ours, where it still is ours: no new connections come, the waiting ones remain. */
+void socket_unlink(struct socket *s);
+
+void socket_release(struct socket *s);
+
+#endif

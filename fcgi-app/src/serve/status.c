@@ -1,0 +1,69 @@
+/* status.c - what the server tells of itself: health, versions, models, metrics */
+#include "model/booster.h"
+#include "serve/request.h"
+#include "version.h"
+
+enum err
+status_healthz(struct request *q)
+{
+	buf_str(&q->answer, "{\"status\":\"alive\"}\n");
+	return ERR_OK;
+}
+
+enum err
+status_readyz(struct request *q)
+{
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+	bool ready = catalog_ready(catalog);
+
+	if (ready)
+		catalog_write_ready(catalog, &q->answer);
+	registry_leave(q->server->registry, q->worker);
+	if (!ready)
+		return err_set(&q->error, ERR_NOT_READY, "no model can be served yet; the server's log says why");
+	return ERR_OK;
+}
+
+enum err
+status_version(struct request *q)
+{
+	char library[16];
+
+	buf_printf(&q->answer, "{\"futaie\":\"%s\",\"xgboost\":\"%s\"}\n", FUTAIE_VERSION, booster_library_version(library));
+	return ERR_OK;
+}
+
+enum err
+status_models(struct request *q)
+{
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+
+	buf_str(&q->answer, catalog_models_json(catalog));
+	registry_leave(q->server->registry, q->worker);
+	return ERR_OK;
+}
+
+enum err
+status_model(struct request *q)
+{
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+	const char *json = catalog_model_json(catalog, q->model);
+
+	if (json != NULL)
+		buf_str(&q->answer, json);
+	registry_leave(q->server->registry, q->worker);
+	if (json == NULL)
+		return err_set(&q->error, ERR_UNKNOWN_MODEL, "there is no model \"%.64s\"; GET /models lists them", q->model);
+	return ERR_OK;
+}
+
+enum err
+status_metrics(struct request *q)
+{
+	q->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	metrics_write(q->server->metrics, &q->answer);
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+	catalog_write_metrics(catalog, &q->answer);
+	registry_leave(q->server->registry, q->worker);
+	return ERR_OK;
+}

@@ -1,0 +1,426 @@
+/* metrics.c - counters and histograms, counted without locks and summed at a scrape */
+#include "watch/metrics.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "version.h"
+
+enum {
+	CACHE_LINE = 64,
+	LABEL_MAX = 72,
+	BUCKETS_MAX = 18 /* with the last, +Inf */
+};
+
+/* Upper bounds of the buckets; a duration's are in nanoseconds and printed in seconds. */
+struct bounds {
+	size_t n;
+	double unit;
+	uint64_t upper[BUCKETS_MAX - 1];
+};
+
+static const struct bounds duration_bounds = {
+    17, 1e-9, {50000,     100000,    250000,    500000,    1000000,    2500000,    5000000,    10000000,   25000000,
+               50000000,  100000000, 250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000}};
+
+static const struct bounds row_bounds = {11, 1, {1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10000, 100000}};
+
+typedef _Atomic uint64_t counter;
+
+struct histogram {
+	counter sum;
+	counter buckets[BUCKETS_MAX]; /* not cumulative */
+};
+
+struct series_shard {
+	_Alignas(CACHE_LINE) counter requests;
+	counter errors[ERR_COUNT];
+	struct histogram duration;
+	struct histogram rows;
+};
+
+struct metrics_series {
+	char model[LABEL_MAX];
+	char version[LABEL_MAX];
+	struct metrics_series *_Atomic next;
+	struct series_shard *shards; /* owned; one for each worker */
+};
+
+/* What a worker counts that belongs to no model. */
+struct worker_shard {
+	_Alignas(CACHE_LINE) counter in_flight;
+};
+
+struct metrics {
+	size_t n_shards;
+	const char *(*route_name)(size_t);
+	size_t n_routes;
+	struct worker_shard *workers;  /* owned; n_shards */
+	struct histogram *durations;   /* owned; n_shards x n_routes */
+	struct metrics_series *unknown; /* the head of the list of all series */
+	struct metrics_series *other;  /* for what is over METRICS_SERIES_MAX */
+	pthread_mutex_t lock;          /* for making series */
+	size_t n_series;               /* guarded by lock */
+	counter reloads[2];            /* [success] */
+	double start_s;                /* since the epoch */
+};
+
+static struct metrics_series *new_series(struct metrics *m, const char *model, const char *version);
+static void write_process(const struct metrics *m, struct buf *out);
+
+/* Adds to a counter that only this thread writes. */
+static inline void
+count(counter *c, uint64_t n)
+{
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline uint64_t
+get(const counter *c)
+{
+	return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static void
+observe(struct histogram *h, const struct bounds *bounds, uint64_t value)
+{
+	size_t i = 0;
+
+	while (i < bounds->n && value > bounds->upper[i])
+		i++;
+	count(&h->buckets[i], 1);
+	count(&h->sum, value);
+}
+
+struct metrics *
+metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes)
+{
+	struct metrics *m = calloc(1, sizeof *m);
+	struct timespec now;
+
+	if (m == NULL)
+		return NULL;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	*m = (struct metrics){.n_shards = n_shards, .route_name = route_name, .n_routes = n_routes};
+	m->start_s = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+	(void)pthread_mutex_init(&m->lock, NULL);
+	m->workers = aligned_alloc(CACHE_LINE, n_shards * sizeof *m->workers);
+	m->durations = calloc(n_shards * n_routes, sizeof *m->durations);
+	m->unknown = new_series(m, "", "");
+	m->other = new_series(m, "other", "");
+	if (m->workers == NULL || m->durations == NULL || m->unknown == NULL || m->other == NULL) {
+		metrics_free(m);
+		return NULL;
+	}
+	memset(m->workers, 0, n_shards * sizeof *m->workers);
+	return m;
+}
+
+static void
+free_series(struct metrics_series *s)
+{
+	if (s != NULL)
+		free(s->shards);
+	free(s);
+}
+
+void
+metrics_free(struct metrics *m)
+{
+	if (m == NULL)
+		return;
+	for (struct metrics_series *s = m->unknown, *next; s != NULL; s = next) {
+		next = s->next;
+		free_series(s);
+	}
+	free_series(m->other);
+	free(m->workers);
+	free(m->durations);
+	(void)pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+struct metrics_series *
+metrics_series(struct metrics *m, const char *model, const char *version)
+{
+	struct metrics_series *s;
+	struct metrics_series *last = NULL;
+
+	(void)pthread_mutex_lock(&m->lock);
+	for (s = m->unknown; s != NULL; last = s, s = s->next)
+		if (strcmp(s->model, model) == 0 && strcmp(s->version, version) == 0)
+			break;
+	if (s == NULL && m->n_series < METRICS_SERIES_MAX && (s = new_series(m, model, version)) != NULL) {
+		m->n_series++;
+		atomic_store_explicit(&last->next, s, memory_order_release);
+	}
+	(void)pthread_mutex_unlock(&m->lock);
+	return s != NULL ? s : m->other;
+}
+
+struct metrics_series *
+metrics_unknown(struct metrics *m)
+{
+	return m->unknown;
+}
+
+void
+metrics_request_begin(struct metrics *m, size_t shard)
+{
+	count(&m->workers[shard].in_flight, 1);
+}
+
+void
+metrics_request_end(struct metrics *m, size_t shard, size_t route, uint64_t duration_ns)
+{
+	observe(&m->durations[shard * m->n_routes + route], &duration_bounds, duration_ns);
+	atomic_store_explicit(&m->workers[shard].in_flight, 0, memory_order_relaxed);
+}
+
+void
+metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size_t rows, uint64_t duration_ns)
+{
+	struct series_shard *mine = &s->shards[shard];
+
+	count(&mine->requests, 1);
+	if (result != ERR_OK) {
+		count(&mine->errors[result], 1);
+		return;
+	}
+	observe(&mine->rows, &row_bounds, rows);
+	observe(&mine->duration, &duration_bounds, duration_ns);
+}
+
+void
+metrics_reload(struct metrics *m, bool success)
+{
+	atomic_fetch_add_explicit(&m->reloads[success], 1, memory_order_relaxed);
+}
+
+void
+metrics_label(struct buf *out, const char *value)
+{
+	buf_char(out, '"');
+	for (; *value != '\0'; value++) {
+		if (*value == '\n') {
+			buf_str(out, "\\n");
+			continue;
+		}
+		if (*value == '"' || *value == '\\')
+			buf_char(out, '\\');
+		buf_char(out, *value);
+	}
+	buf_char(out, '"');
+}
+
+static void
+head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+write_labels(struct buf *out, const struct metrics_series *s)
+{
+	buf_str(out, "model=");
+	metrics_label(out, s->model);
+	buf_str(out, ",version=");
+	metrics_label(out, s->version);
+}
+
+/* The lines of one histogram whose shards lie `stride` bytes apart; `labels` is without braces. */
+static void
+write_histogram(struct buf *out, const char *name, const char *labels, const struct bounds *bounds, const struct histogram *first,
+                size_t stride, size_t n_shards)
+{
+	uint64_t total = 0;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i <= bounds->n; i++) {
+		for (size_t k = 0; k < n_shards; k++)
+			total += get(&((const struct histogram *)((const char *)first + k * stride))->buckets[i]);
+		if (i < bounds->n)
+			buf_printf(out, "%s_bucket{%s,le=\"%.10g\"} %" PRIu64 "\n", name, labels, (double)bounds->upper[i] * bounds->unit, total);
+		else
+			buf_printf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, total);
+	}
+	for (size_t k = 0; k < n_shards; k++)
+		sum += get(&((const struct histogram *)((const char *)first + k * stride))->sum);
+	buf_printf(out, "%s_sum{%s} %.10g\n", name, labels, (double)sum * bounds->unit);
+	buf_printf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, total);
+}
+
+static uint64_t
+sum_requests(const struct metrics *m, const struct metrics_series *s)
+{
+	uint64_t total = 0;
+
+	for (size_t k = 0; k < m->n_shards; k++)
+		total += get(&s->shards[k].requests);
+	return total;
+}
+
+/* The next series to write: those of the list, and behind them `other` where anything was counted there. */
+static const struct metrics_series *
+next_series(const struct metrics *m, const struct metrics_series *s)
+{
+	if (s == m->other)
+		return NULL;
+	s = s == NULL ? m->unknown : atomic_load_explicit(&s->next, memory_order_acquire);
+	if (s == NULL && sum_requests(m, m->other) > 0)
+		return m->other;
+	return s;
+}
+
+static void
+write_requests(const struct metrics *m, struct buf *out)
+{
+	head(out, "prediction_requests_total", "counter", "Requests on routes that predict, failures included.");
+	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
+		buf_str(out, "prediction_requests_total{");
+		write_labels(out, s);
+		buf_printf(out, "} %" PRIu64 "\n", sum_requests(m, s));
+	}
+	head(out, "prediction_errors_total", "counter", "Requests on routes that predict which were refused or failed, by the code of the answer.");
+	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
+		for (int code = 1; code < ERR_COUNT; code++) {
+			uint64_t total = 0;
+			for (size_t k = 0; k < m->n_shards; k++)
+				total += get(&s->shards[k].errors[code]);
+			if (total == 0)
+				continue;
+			buf_str(out, "prediction_errors_total{");
+			write_labels(out, s);
+			buf_printf(out, ",code=\"%s\"} %" PRIu64 "\n", err_code((enum err)code), total);
+		}
+	}
+}
+
+/* One of the histograms that every series has, at `offset` in its shards. */
+static void
+write_series_histogram(const struct metrics *m, struct buf *out, const char *name, const char *help, const struct bounds *bounds,
+                       size_t offset)
+{
+	struct buf labels;
+
+	buf_init(&labels, (size_t)4 * LABEL_MAX);
+	head(out, name, "histogram", help);
+	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
+		if (s == m->unknown)
+			continue;
+		buf_reset(&labels);
+		write_labels(&labels, s);
+		write_histogram(out, name, buf_peek(&labels), bounds, (const struct histogram *)((const char *)s->shards + offset),
+		                sizeof *s->shards, m->n_shards);
+	}
+	buf_release(&labels);
+}
+
+static void
+write_routes(const struct metrics *m, struct buf *out)
+{
+	uint64_t in_flight = 0;
+	char labels[LABEL_MAX];
+
+	head(out, "futaie_request_duration_seconds", "histogram", "Time from a request's parameters to its answer, by route.");
+	for (size_t r = 0; r < m->n_routes; r++) {
+		(void)snprintf(labels, sizeof labels, "route=\"%s\"", m->route_name(r));
+		write_histogram(out, "futaie_request_duration_seconds", labels, &duration_bounds, &m->durations[r],
+		                m->n_routes * sizeof *m->durations, m->n_shards);
+	}
+	for (size_t k = 0; k < m->n_shards; k++)
+		in_flight += get(&m->workers[k].in_flight);
+	head(out, "futaie_requests_in_flight", "gauge", "Requests that workers are in now, this scrape among them.");
+	buf_printf(out, "futaie_requests_in_flight %" PRIu64 "\n", in_flight);
+}
+
+void
+metrics_write(const struct metrics *m, struct buf *out)
+{
+	write_requests(m, out);
+	write_series_histogram(m, out, "futaie_predict_duration_seconds", "Time in the scorer, by model version.", &duration_bounds,
+	                       offsetof(struct series_shard, duration));
+	write_series_histogram(m, out, "futaie_batch_rows", "Rows of an answered request, by model version.", &row_bounds,
+	                       offsetof(struct series_shard, rows));
+	write_routes(m, out);
+	head(out, "futaie_model_reloads_total", "counter", "Reloads of the model store, by result.");
+	buf_printf(out, "futaie_model_reloads_total{result=\"success\"} %" PRIu64 "\n", get(&m->reloads[1]));
+	buf_printf(out, "futaie_model_reloads_total{result=\"failure\"} %" PRIu64 "\n", get(&m->reloads[0]));
+	head(out, "futaie_build_info", "gauge", "The version of futaie that runs, always 1.");
+	buf_printf(out, "futaie_build_info{version=\"%s\"} 1\n", FUTAIE_VERSION);
+	write_process(m, out);
+}
+
+static struct metrics_series *
+new_series(struct metrics *m, const char *model, const char *version)
+{
+	struct metrics_series *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	(void)snprintf(s->model, sizeof s->model, "%s", model);
+	(void)snprintf(s->version, sizeof s->version, "%s", version);
+	s->shards = aligned_alloc(CACHE_LINE, m->n_shards * sizeof *s->shards);
+	if (s->shards == NULL) {
+		free(s);
+		return NULL;
+	}
+	memset(s->shards, 0, m->n_shards * sizeof *s->shards);
+	return s;
+}
+
+static uint64_t
+count_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	uint64_t n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n >= 3 ? n - 3 : 0; /* ".", ".." and the one that reads them */
+}
+
+/* The standard metrics of a process, https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
+static void
+write_process(const struct metrics *m, struct buf *out)
+{
+	struct rusage usage;
+	struct rlimit limit = {0};
+	unsigned long pages = 0;
+	unsigned long resident = 0;
+	unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%lu %lu", &pages, &resident) != 2)
+			pages = resident = 0;
+		(void)fclose(f);
+	}
+	(void)getrusage(RUSAGE_SELF, &usage);
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
+	buf_printf(out, "process_cpu_seconds_total %.6f\n",
+	           (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
+	head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+	buf_printf(out, "process_resident_memory_bytes %lu\n", resident * page);
+	head(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.");
+	buf_printf(out, "process_virtual_memory_bytes %lu\n", pages * page);
+	head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
+	buf_printf(out, "process_open_fds %" PRIu64 "\n", count_descriptors());
+	head(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.");
+	buf_printf(out, "process_max_fds %" PRIu64 "\n", (uint64_t)limit.rlim_cur);
+	head(out, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.");
+	buf_printf(out, "process_start_time_seconds %.3f\n", m->start_s);
+}

@@ -1,0 +1,52 @@
+/* metrics.h - counters and histograms, counted without locks and summed at a scrape */
+#ifndef FUTAIE_METRICS_H
+#define FUTAIE_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/*
+ * How it works: each worker counts in a shard of its own (one writer, so a relaxed load and store suffice and no cache line is
+ * shared); a scrape sums the shards. A scrape never waits for a request nor a request for a scrape.
+ *
+ * Names and units: Prometheus text format 0.0.4, https://prometheus.io/docs/instrumenting/exposition_formats/. No label value
+ * comes from a client: models and versions are the store's, codes and routes are this program's.
+ */
+struct metrics;
+
+/* Counts of one (model, version); made by metrics_series(), lives as long as the metrics. */
+struct metrics_series;
+
+enum { METRICS_SERIES_MAX = 1000 /* further models and versions are counted together as model="other" */ };
+
+/* Shards for `n_shards` workers, and a duration histogram for each of `n_routes` routes, whose names are static. NULL without memory. */
+struct metrics *metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes);
+void metrics_free(struct metrics *m);
+
+/* The series of a model version, made on its first use. Any thread; takes a lock, so not on a request's path. Never NULL. */
+struct metrics_series *metrics_series(struct metrics *m, const char *model, const char *version);
+
+/* The series with model="" for requests whose model is not known. */
+struct metrics_series *metrics_unknown(struct metrics *m);
+
+/* From here on: only by the worker that owns `shard`. */
+void metrics_request_begin(struct metrics *m, size_t shard);
+void metrics_request_end(struct metrics *m, size_t shard, size_t route, uint64_t duration_ns);
+
+/* One request on a route that predicts: its result, and where it is ERR_OK its rows and the time in the scorer. */
+void metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size_t rows, uint64_t duration_ns);
+
+/* One reload by any thread. */
+void metrics_reload(struct metrics *m, bool success);
+
+/* Appends everything but what the registry knows (futaie_model_info). */
+void metrics_write(const struct metrics *m, struct buf *out);
+
+/* Appends `value` as a label's value, with its quotes, escaped. */
+void metrics_label(struct buf *out, const char *value);
+
+#endif
