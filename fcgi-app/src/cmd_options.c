@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	void (*print)(const struct options_table *, FILE *);
 } formats[] = {
-    {"help", options_print_help},
-    {"mdoc", options_print_mdoc},
-    {"conf", options_print_conf},
+	{"help", options_print_help},
+	{"mdoc", options_print_mdoc},
+	{"conf", options_print_conf},
 };
 
 int

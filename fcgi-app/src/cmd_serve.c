@@ -44,47 +44,49 @@ struct serve {
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const requests_logged[] = {"all", "errors", "none", NULL};
 
-#define TEXT(field) .type = OPTIONS_TEXT, .offset = offsetof(struct serve, field), .cap = sizeof(((struct serve *)0)->field)
+#define TEXT(field)               .type = OPTIONS_TEXT, .offset = offsetof(struct serve, field), .cap = sizeof(((struct serve *)0)->field)
 #define INTEGER(field, low, high) .type = OPTIONS_INTEGER, .offset = offsetof(struct serve, field), .min = (low), .max = (high)
-#define CHOICE(field, names) .type = OPTIONS_CHOICE, .offset = offsetof(struct serve, field), .choices = (names)
+#define CHOICE(field, names)      .type = OPTIONS_CHOICE, .offset = offsetof(struct serve, field), .choices = (names)
 
 static const struct options_row rows[] = {
-    {"socket", TEXT(socket), .initial = "", .value = "PATH|HOST:PORT",
-     .help = "Where to listen: a unix socket, or a TCP port (only ever for a web server you trust: FastCGI has no protection). Without "
-             "it, the listening socket is the one handed over as descriptor 0, by spawn-fcgi or systemd, and outlives this process."},
-    {"config", TEXT(config), .place = OPTIONS_COMMAND_LINE, .initial = "", .value = "FILE",
-     .help = "Read these options from FILE first, as \"name = value\" lines; the command line has the last word."},
-    {"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
-    {"default-model", TEXT(default_model), .initial = "", .value = "NAME",
-     .help = "The model of /predict; without it, the only one of the store."},
-    {"threads", INTEGER(threads, 0, 256), .initial = "0", .value = "N",
-     .help = "Worker threads; each answers one request at a time. 0 means one a processor, and at least two."},
-    {"body-max-bytes", INTEGER(body_max_bytes, 1024, 1LL << 30), .initial = "33554432", .value = "N",
-     .help = "Largest body that is accepted; beyond it the answer is 413."},
-    {"rows-max", INTEGER(rows_max, 1, 100000000), .initial = "100000", .value = "N",
-     .help = "Most rows in one request; beyond it the answer is 413."},
-    {"io-timeout", INTEGER(io_timeout_s, 1, 3600), .initial = "30", .value = "SECONDS",
-     .help = "How long a worker waits for the web server to send or to take a request's bytes before it closes the connection."},
-    {"socket-mode", TEXT(socket_mode), .initial = "0660", .value = "MODE", .help = "Mode of a unix socket that is made, in octal."},
-    {"socket-group", TEXT(socket_group), .initial = "", .value = "GROUP",
-     .help = "Group of a unix socket that is made: the web server's. Without it, that of this process."},
-    {"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
-     .help = "Connections that may wait for a worker, on a socket that is made."},
-    {"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
-     .help = "Least severe lines that are logged, on standard error."},
-    {"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
-     .help = "Which requests are logged: all, those that were refused or failed, or none."},
-    {"test", 't', .type = OPTIONS_FLAG, .place = OPTIONS_COMMAND_LINE, .offset = offsetof(struct serve, test), .initial = "no",
-     .value = "", .help = "Check the options and prove every champion of the store, say so, and exit."},
+	{"socket", TEXT(socket), .initial = "", .value = "PATH|HOST:PORT",
+	 .help =
+		 "Where to listen: a unix socket, or a TCP port (only ever for a web server you trust: FastCGI has no protection). Without "
+		 "it, the listening socket is the one handed over as descriptor 0, by spawn-fcgi or systemd, and outlives this process."},
+	{"config", TEXT(config), .place = OPTIONS_COMMAND_LINE, .initial = "", .value = "FILE",
+	 .help = "Read these options from FILE first, as \"name = value\" lines; the command line has the last word."},
+	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
+	{"default-model", TEXT(default_model), .initial = "", .value = "NAME",
+	 .help = "The model of /predict; without it, the only one of the store."},
+	{"threads", INTEGER(threads, 0, 256), .initial = "0", .value = "N",
+	 .help = "Worker threads; each answers one request at a time. 0 means one a processor, and at least two."},
+	{"body-max-bytes", INTEGER(body_max_bytes, 1024, 1LL << 30), .initial = "33554432", .value = "N",
+	 .help = "Largest body that is accepted; beyond it the answer is 413."},
+	{"rows-max", INTEGER(rows_max, 1, 100000000), .initial = "100000", .value = "N",
+	 .help = "Most rows in one request; beyond it the answer is 413."},
+	{"io-timeout", INTEGER(io_timeout_s, 1, 3600), .initial = "30", .value = "SECONDS",
+	 .help = "How long a worker waits for the web server to send or to take a request's bytes before it closes the connection."},
+	{"socket-mode", TEXT(socket_mode), .initial = "0660", .value = "MODE", .help = "Mode of a unix socket that is made, in octal."},
+	{"socket-group", TEXT(socket_group), .initial = "", .value = "GROUP",
+	 .help = "Group of a unix socket that is made: the web server's. Without it, that of this process."},
+	{"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
+	 .help = "Connections that may wait for a worker, on a socket that is made."},
+	{"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
+	 .help = "Least severe lines that are logged, on standard error."},
+	{"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
+	 .help = "Which requests are logged: all, those that were refused or failed, or none."},
+	{"test", 't', .type = OPTIONS_FLAG, .place = OPTIONS_COMMAND_LINE, .offset = offsetof(struct serve, test), .initial = "no",
+	 .value = "", .help = "Check the options and prove every champion of the store, say so, and exit."},
 };
 
 const struct options_table serve_options = {
-    .command = "serve",
-    .synopsis = "[--socket PATH|HOST:PORT] [--models DIR] [--config FILE] [-t] [OPTIONS]",
-    .summary = "Answers FastCGI requests with the models of a store. SIGTERM ends it after the requests in flight; SIGHUP reads the "
-               "store again.",
-    .rows = rows,
-    .n_rows = sizeof rows / sizeof rows[0],
+	.command = "serve",
+	.synopsis = "[--socket PATH|HOST:PORT] [--models DIR] [--config FILE] [-t] [OPTIONS]",
+	.summary =
+		"Answers FastCGI requests with the models of a store. SIGTERM ends it after the requests in flight; SIGHUP reads the "
+		"store again.",
+	.rows = rows,
+	.n_rows = sizeof rows / sizeof rows[0],
 };
 
 /* Everything that lives as long as the process. */
@@ -143,7 +145,7 @@ test_champion(const struct serve *o, const struct store_model *stored)
 		return false;
 	}
 	(void)printf("model %s version %s: proven, %s, %zu features\n", stored->name, version, model_shape(model)->objective,
-	             model_shape(model)->n_features);
+				 model_shape(model)->n_features);
 	model_free(model);
 	return true;
 }
@@ -191,7 +193,7 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
 	const struct catalog_source source = {
-	    .store = o->models, .default_model = o->default_model, .metrics = server->metrics, .log = &server->log};
+		.store = o->models, .default_model = o->default_model, .metrics = server->metrics, .log = &server->log};
 	return registry_open(&source, n_threads, &server->registry, &n_failed, info);
 }
 
@@ -203,9 +205,9 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 	enum err e = read_mode(o, &mode, info);
 
 	run->server = (struct server){.body_max = (size_t)o->body_max_bytes,
-	                              .rows_max = (size_t)o->rows_max,
-	                              .log_requests = (enum request_log)o->log_requests,
-	                              .log = {.level = (enum log_level)o->log_level}};
+								  .rows_max = (size_t)o->rows_max,
+								  .log_requests = (enum request_log)o->log_requests,
+								  .log = {.level = (enum log_level)o->log_level}};
 	if (e == ERR_OK)
 		e = open_models(o, &run->server, n_threads, info);
 	if (e == ERR_OK && !fcgi_io_start())
@@ -216,15 +218,16 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 		return e;
 	if (run->socket.wide)
 		log_message(&run->server.log, LOG_WARN, "open_port",
-		            "FastCGI listens on more than loopback: whoever reaches the port can use and crash this process");
+					"FastCGI listens on more than loopback: whoever reaches the port can use and crash this process");
 	const struct workers_options workers = {.server = &run->server,
-	                                        .listen_fd = run->socket.fd,
-	                                        .n = n_threads,
-	                                        .io_timeout_s = (unsigned)o->io_timeout_s,
-	                                        .serve_queue = !run->socket.handed_over};
+											.listen_fd = run->socket.fd,
+											.n = n_threads,
+											.io_timeout_s = (unsigned)o->io_timeout_s,
+											.serve_queue = !run->socket.handed_over};
 	e = workers_open(&workers, &run->workers, info);
 	if (e == ERR_OK)
-		log_message(&run->server.log, LOG_INFO, "start", "futaie %s serves %s with %zu threads", FUTAIE_VERSION, o->models, n_threads);
+		log_message(&run->server.log, LOG_INFO, "start", "futaie %s serves %s with %zu threads", FUTAIE_VERSION, o->models,
+					n_threads);
 	return e;
 }
 

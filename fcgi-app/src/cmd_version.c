@@ -7,9 +7,9 @@
 #include "version.h"
 
 static const struct options_table version_options = {
-    .command = "version",
-    .synopsis = "",
-    .summary = "Prints the versions of futaie and of the libxgboost that it uses.",
+	.command = "version",
+	.synopsis = "",
+	.summary = "Prints the versions of futaie and of the libxgboost that it uses.",
 };
 
 int

@@ -11,9 +11,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
-    {"version", cmd_version, "print the versions of futaie and libxgboost"},
-    {"options", cmd_options, NULL},
+	{"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
+	{"version", cmd_version, "print the versions of futaie and libxgboost"},
+	{"options", cmd_options, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

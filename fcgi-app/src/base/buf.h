@@ -11,11 +11,11 @@
  * A zeroed struct is a released buffer: releasing it again is fine, appending to it fails.
  */
 struct buf {
-	char *data;    /* owned; NULL until the first append */
-	size_t len;    /* bytes in use */
-	size_t cap;    /* bytes allocated */
-	size_t max;    /* most bytes it may ever hold */
-	bool failed;   /* an append did not fit; cleared by buf_reset() */
+	char *data;  /* owned; NULL until the first append */
+	size_t len;  /* bytes in use */
+	size_t cap;  /* bytes allocated */
+	size_t max;  /* most bytes it may ever hold */
+	bool failed; /* an append did not fit; cleared by buf_reset() */
 };
 
 void buf_init(struct buf *b, size_t max);

@@ -55,10 +55,7 @@ enum err {
 	ERR_COUNT
 };
 
-enum {
-	ERR_TEXT_MAX = 512,
-	ERR_FEATURE_MAX = 96
-};
+enum { ERR_TEXT_MAX = 512, ERR_FEATURE_MAX = 96 };
 
 #define ERR_NO_ROW (-1L)
 
@@ -75,7 +72,7 @@ enum err err_set(struct err_info *info, enum err code, const char *format, ...) 
 
 /* The same, with the row and, unless NULL, the feature concerned. */
 enum err err_set_at(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+	__attribute__((format(printf, 5, 6)));
 
 /* HTTP status of `code`: 200 for ERR_OK, 500 for what should never reach a client. */
 int err_status(enum err code);

@@ -64,9 +64,11 @@ const char *
 json_kind_name(enum json_kind kind)
 {
 	static const char *const names[] = {
-	    [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",       [JSON_NUMBER] = "a number",
-	    [JSON_NULL] = "null",        [JSON_NAN] = "NaN",        [JSON_TRUE] = "true",             [JSON_FALSE] = "false",
-	    [JSON_END] = "the end",      [JSON_BAD] = "a character that starts no JSON value",
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",  [JSON_NUMBER] = "a number",
+		[JSON_NULL] = "null",        [JSON_NAN] = "NaN",
+		[JSON_TRUE] = "true",        [JSON_FALSE] = "false",
+		[JSON_END] = "the end",      [JSON_BAD] = "a character that starts no JSON value",
 	};
 	return names[kind];
 }
@@ -432,7 +434,8 @@ json_object_names(const char *name, const struct cJSON *object, struct err_info 
 	const char **names = calloc(n, sizeof *names);
 	if (names == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "%s: no memory to read it", name);
-	cJSON_ArrayForEach(member, object) names[i++] = member->string;
+	cJSON_ArrayForEach (member, object)
+		names[i++] = member->string;
 	qsort(names, n, sizeof *names, compare_names);
 	for (i = 1; i < n && e == ERR_OK; i++)
 		if (strcmp(names[i - 1], names[i]) == 0)
@@ -449,8 +452,7 @@ json_tree_names(const char *name, const struct cJSON *item, struct err_info *inf
 
 	if (cJSON_IsObject(item))
 		e = json_object_names(name, item, info);
-	cJSON_ArrayForEach(child, item)
-	{
+	cJSON_ArrayForEach (child, item) {
 		if (e != ERR_OK)
 			break;
 		e = json_tree_names(name, child, info);

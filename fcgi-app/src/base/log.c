@@ -28,7 +28,7 @@ log_begin(struct buf *line, const struct log *log, enum log_level level, const c
 	(void)gmtime_r(&now.tv_sec, &utc);
 	buf_reset(line);
 	buf_printf(line, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\",\"level\":\"%s\",\"event\":\"%s\"", utc.tm_year + 1900,
-	           utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000, names[level], event);
+			   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000, names[level], event);
 	return true;
 }
 

@@ -32,6 +32,6 @@ void log_end(struct buf *line);
 
 /* A whole line with one more field, "message", from threads that have no buffer of their own. */
 void log_message(const struct log *log, enum log_level level, const char *event, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+	__attribute__((format(printf, 4, 5)));
 
 #endif

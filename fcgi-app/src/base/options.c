@@ -9,12 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 
-enum {
-	FILE_MAX = 64 * 1024,
-	LINE_MAX_BYTES = 4096,
-	HELP_COLUMNS = 100,
-	HELP_INDENT = 30
-};
+enum { FILE_MAX = 64 * 1024, LINE_MAX_BYTES = 4096, HELP_COLUMNS = 100, HELP_INDENT = 30 };
 
 static enum err set_value(const struct options_row *row, void *values, const char *text, struct err_info *info);
 static const struct options_row *find(const struct options_table *table, const char *name, size_t len);
@@ -72,7 +67,7 @@ take_option(const struct options_table *table, void *values, int argc, char **ar
 
 enum err
 options_argv(const struct options_table *table, void *values, int argc, char **argv, bool *help, int *n_operands,
-             struct err_info *info)
+			 struct err_info *info)
 {
 	bool only_operands = false;
 
@@ -220,7 +215,7 @@ options_print_help(const struct options_table *table, FILE *out)
 		char text[1024];
 		char left[64];
 		int n = snprintf(left, sizeof left, "  %c%c%s--%s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
-		                 row->letter ? ", " : "  ", row->name, row->type == OPTIONS_FLAG ? "" : row->value);
+						 row->letter ? ", " : "  ", row->name, row->type == OPTIONS_FLAG ? "" : row->value);
 		(void)fprintf(out, "%-*s", HELP_INDENT, left);
 		if (n >= HELP_INDENT)
 			(void)fprintf(out, "\n%*s", HELP_INDENT, "");
@@ -312,7 +307,7 @@ set_value(const struct options_row *row, void *values, const char *text, struct 
 	case OPTIONS_INTEGER:
 		if (!text_integer(text, row->min, row->max, value))
 			return err_set(info, ERR_USAGE, "%s must be a whole number from %lld to %lld, not \"%.60s\"", row->name, row->min,
-			               row->max, text);
+						   row->max, text);
 		return ERR_OK;
 	case OPTIONS_CHOICE:
 		return set_choice(row, value, text, info);

@@ -54,7 +54,7 @@ void options_init(const struct options_table *table, void *values);
  * argv and counted in `*n_operands`. ERR_USAGE with a sentence for what is unknown, lacks its value or is out of range.
  */
 enum err options_argv(const struct options_table *table, void *values, int argc, char **argv, bool *help, int *n_operands,
-                      struct err_info *info);
+					  struct err_info *info);
 
 /* Reads a configuration file: "name = value" lines; empty lines and those that start with # do not count. Sentences start FILE:LINE. */
 enum err options_file(const struct options_table *table, void *values, const char *path, struct err_info *info);

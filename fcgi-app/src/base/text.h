@@ -8,9 +8,9 @@
 struct buf;
 
 enum text_number {
-	TEXT_OK,        /* a number, within float32 */
+	TEXT_OK,         /* a number, within float32 */
 	TEXT_NOT_NUMBER, /* the text does not start with a number of the grammar */
-	TEXT_TOO_BIG    /* a number whose nearest float32 is infinite */
+	TEXT_TOO_BIG     /* a number whose nearest float32 is infinite */
 };
 
 enum text_grammar {

@@ -18,8 +18,23 @@ struct booster {
 static enum err booster_failed(struct err_info *info, enum err code, const char *what);
 static enum err read_config(struct booster *b, struct err_info *info);
 static enum err read_shape(struct booster *b, struct err_info *info);
-static enum err predict_chunk(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out,
-                              size_t n_outputs, struct err_info *info);
+
+enum err
+booster_caller_init(struct booster_caller *c, struct err_info *info)
+{
+	*c = (struct booster_caller){0};
+	if (XGProxyDMatrixCreate(&c->proxy) != 0)
+		return booster_failed(info, ERR_OUT_OF_MEMORY, "XGBoost cannot make a matrix");
+	return ERR_OK;
+}
+
+void
+booster_caller_release(struct booster_caller *c)
+{
+	if (c->proxy != NULL)
+		(void)XGDMatrixFree(c->proxy);
+	*c = (struct booster_caller){0};
+}
 
 enum err
 booster_open(const void *bytes, size_t len, struct booster **out, struct err_info *info)
@@ -32,7 +47,7 @@ booster_open(const void *bytes, size_t len, struct booster **out, struct err_inf
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model");
 	/* Verbosity is a setting of the thread: XGBoost must not write lines that are not ours into the log. */
 	if (XGBSetGlobalConfig("{\"verbosity\": 0}") != 0 || XGBoosterCreate(NULL, 0, &b->handle) != 0 ||
-	    XGBoosterSetParam(b->handle, "nthread", "1") != 0)
+		XGBoosterSetParam(b->handle, "nthread", "1") != 0)
 		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot start");
 	if (e == ERR_OK && XGBoosterLoadModelFromBuffer(b->handle, bytes, len) != 0)
 		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot load the model file");
@@ -68,20 +83,6 @@ size_t
 booster_outputs(const struct booster *b, enum booster_output output)
 {
 	return output == BOOSTER_MARGIN ? b->shape.n_margins : b->shape.n_values;
-}
-
-enum err
-booster_predict(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out,
-                struct err_info *info)
-{
-	size_t n_outputs = booster_outputs(b, output);
-	enum err e = ERR_OK;
-
-	for (size_t row = 0; row < n_rows && e == ERR_OK; row += BOOSTER_CHUNK_ROWS) {
-		size_t n = n_rows - row < BOOSTER_CHUNK_ROWS ? n_rows - row : BOOSTER_CHUNK_ROWS;
-		e = predict_chunk(b, output, rows + row * b->shape.n_features, n, out + row * n_outputs, n_outputs, info);
-	}
-	return e;
 }
 
 const char *
@@ -142,7 +143,7 @@ read_config(struct booster *b, struct err_info *info)
 	b->shape.n_features = n_features;
 	cJSON *config = cJSON_ParseWithLength(text, len);
 	bool known = config_string(config, "learner/objective/name", b->shape.objective, sizeof b->shape.objective) &&
-	             config_string(config, "learner/gradient_booster/name", b->shape.kind, sizeof b->shape.kind);
+				 config_string(config, "learner/gradient_booster/name", b->shape.kind, sizeof b->shape.kind);
 	cJSON_Delete(config);
 	if (!known)
 		return err_set(info, ERR_BAD_MODEL, "the model file names no objective or booster that XGBoost knows");
@@ -154,16 +155,17 @@ read_config(struct booster *b, struct err_info *info)
 struct answer {
 	const bst_ulong *shape;
 	bst_ulong n_dims;
-	const float *values; /* XGBoost's, of this thread: copy before the next call */
+	const float *values;  /* XGBoost's, of this thread: copy before the next call */
 	DMatrixHandle matrix; /* to be freed behind the copy, or NULL */
 };
 
 static const char *
 predict_config(enum booster_output output)
 {
-	return output == BOOSTER_MARGIN
-	           ? "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true,\"cache_id\":0,\"missing\":NaN}"
-	           : "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true,\"cache_id\":0,\"missing\":NaN}";
+	return output == BOOSTER_MARGIN ? "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":"
+									  "true,\"cache_id\":0,\"missing\":NaN}"
+									: "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":"
+									  "true,\"cache_id\":0,\"missing\":NaN}";
 }
 
 /*
@@ -171,14 +173,16 @@ predict_config(enum booster_output output)
  * Booster.predict() does, which changes last bits. Those two go through XGBoost's own matrix.
  */
 static int
-predict_raw(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, struct answer *a)
+ask(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *rows, size_t n_rows,
+	struct answer *a)
 {
 	char interface[160];
 
 	(void)snprintf(interface, sizeof interface, "{\"data\":[%ju,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
-	               (uintmax_t)(uintptr_t)rows, n_rows, b->shape.n_features);
+				   (uintmax_t)(uintptr_t)rows, n_rows, b->shape.n_features);
 	if (strcmp(b->shape.kind, "gbtree") == 0)
-		return XGBoosterPredictFromDense(b->handle, interface, predict_config(output), NULL, &a->shape, &a->n_dims, &a->values);
+		return XGBoosterPredictFromDense(b->handle, interface, predict_config(output), caller->proxy, &a->shape, &a->n_dims,
+										 &a->values);
 	if (XGDMatrixCreateFromDense(interface, "{\"missing\":NaN,\"nthread\":1}", &a->matrix) != 0)
 		return -1;
 	return XGBoosterPredictFromDMatrix(b->handle, a->matrix, predict_config(output), &a->shape, &a->n_dims, &a->values);
@@ -192,13 +196,14 @@ answer_release(struct answer *a)
 }
 
 static enum err
-predict_chunk(const struct booster *b, enum booster_output output, const float *rows, size_t n_rows, float *out, size_t n_outputs,
-              struct err_info *info)
+predict_chunk(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *rows, size_t n_rows,
+			  float *out, struct err_info *info)
 {
+	size_t n_outputs = booster_outputs(b, output);
 	struct answer a = {0};
 	enum err e = ERR_OK;
 
-	if (predict_raw(b, output, rows, n_rows, &a) != 0)
+	if (ask(b, caller, output, rows, n_rows, &a) != 0)
 		e = booster_failed(info, ERR_MODEL_FAILED, "XGBoost cannot predict");
 	else if (a.n_dims != 2 || a.shape[0] != n_rows || a.shape[1] != n_outputs)
 		e = err_set(info, ERR_MODEL_FAILED, "XGBoost answered another shape than %zu x %zu", n_rows, n_outputs);
@@ -208,14 +213,30 @@ predict_chunk(const struct booster *b, enum booster_output output, const float *
 	return e;
 }
 
+enum err
+booster_predict(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *rows,
+				size_t n_rows, float *out, struct err_info *info)
+{
+	size_t n_features = b->shape.n_features;
+	size_t n_outputs = booster_outputs(b, output);
+	enum err e = ERR_OK;
+
+	for (size_t row = 0; row < n_rows && e == ERR_OK; row += BOOSTER_CHUNK_ROWS) {
+		size_t n = n_rows - row < BOOSTER_CHUNK_ROWS ? n_rows - row : BOOSTER_CHUNK_ROWS;
+		e = predict_chunk(b, caller, output, rows + row * n_features, n, out + row * n_outputs, info);
+	}
+	return e;
+}
+
 /* One output's width, by a row of missing values; it is the warm-up call as well. */
 static enum err
-probe_width(const struct booster *b, enum booster_output output, const float *row, size_t *width, struct err_info *info)
+probe_width(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *row, size_t *width,
+			struct err_info *info)
 {
 	struct answer a = {0};
 	enum err e = ERR_OK;
 
-	if (predict_raw(b, output, row, 1, &a) != 0)
+	if (ask(b, caller, output, row, 1, &a) != 0)
 		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot predict with this model");
 	else if (a.n_dims != 2 || a.shape[0] != 1 || a.shape[1] == 0)
 		e = err_set(info, ERR_BAD_MODEL, "XGBoost answers a shape that is not rows x outputs");
@@ -228,16 +249,19 @@ probe_width(const struct booster *b, enum booster_output output, const float *ro
 static enum err
 read_shape(struct booster *b, struct err_info *info)
 {
+	struct booster_caller caller;
 	float *row = malloc(b->shape.n_features * sizeof *row);
-	enum err e;
+	enum err e = booster_caller_init(&caller, info);
 
 	if (row == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a row of %zu features", b->shape.n_features);
-	for (size_t i = 0; i < b->shape.n_features; i++)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for a row of %zu features", b->shape.n_features);
+	for (size_t i = 0; row != NULL && i < b->shape.n_features; i++)
 		row[i] = NAN;
-	e = probe_width(b, BOOSTER_VALUE, row, &b->shape.n_values, info);
 	if (e == ERR_OK)
-		e = probe_width(b, BOOSTER_MARGIN, row, &b->shape.n_margins, info);
+		e = probe_width(b, &caller, BOOSTER_VALUE, row, &b->shape.n_values, info);
+	if (e == ERR_OK)
+		e = probe_width(b, &caller, BOOSTER_MARGIN, row, &b->shape.n_margins, info);
+	booster_caller_release(&caller);
 	free(row);
 	return e;
 }

@@ -44,7 +44,7 @@ add_name(struct features *f, const char *name, struct err_info *info)
 
 	if (len == 0 || len >= FEATURES_NAME_MAX)
 		return err_set(info, ERR_BAD_MANIFEST, "the name of feature %zu is empty or longer than %d bytes", f->n,
-		               FEATURES_NAME_MAX - 1);
+					   FEATURES_NAME_MAX - 1);
 	if (features_find(f, name, len, FEATURES_NONE) != FEATURES_NONE)
 		return err_set(info, ERR_BAD_MANIFEST, "two features are named \"%.64s\"", name);
 	if ((f->names[f->n] = strdup(name)) == NULL)

@@ -20,10 +20,13 @@ struct text_member {
 	size_t cap;
 };
 
-#define MEMBER(field) {#field, offsetof(struct manifest, field), sizeof(((struct manifest *)0)->field)}
+#define MEMBER(field)                                                                                                              \
+	{                                                                                                                              \
+#field, offsetof(struct manifest, field), sizeof(((struct manifest *)0)->field)                                            \
+	}
 
 static const struct text_member text_members[] = {
-    MEMBER(name), MEMBER(version), MEMBER(created), MEMBER(objective), MEMBER(model_file), MEMBER(sha256),
+	MEMBER(name), MEMBER(version), MEMBER(created), MEMBER(objective), MEMBER(model_file), MEMBER(sha256),
 };
 
 static enum err read_texts(struct manifest *m, const cJSON *tree, struct err_info *info);
@@ -38,7 +41,7 @@ read_tree(struct manifest *m, const cJSON *tree, const char *name, const char *v
 
 	if (e == ERR_OK && (strcmp(m->name, name) != 0 || strcmp(m->version, version) != 0))
 		e = err_set(info, ERR_BAD_MANIFEST, "it is of %s version %s, but lies in the folder of %s version %s", m->name, m->version,
-		            name, version);
+					name, version);
 	if (e == ERR_OK && strcmp(m->model_file, "model.ubj") != 0 && strcmp(m->model_file, "model.json") != 0)
 		e = err_set(info, ERR_BAD_MANIFEST, "\"model_file\" must be model.ubj or model.json, not \"%s\"", m->model_file);
 	if (e == ERR_OK)
@@ -65,7 +68,7 @@ manifest_init(struct manifest *m, const char *dir, const char *name, const char 
 		e = json_document(path, buf_peek(&text), text.len, &tree, info);
 	if (e == ERR_OK) {
 		e = cJSON_IsObject(tree) ? read_tree(m, tree, name, version, &inner)
-		                         : err_set(&inner, ERR_BAD_MANIFEST, "expected a JSON object");
+								 : err_set(&inner, ERR_BAD_MANIFEST, "expected a JSON object");
 		if (e != ERR_OK)
 			(void)err_set(info, e, "%s: %s", path, inner.text);
 	}
@@ -112,8 +115,7 @@ collect_names(const cJSON *list, const char ***names, size_t *n, struct err_info
 	*names = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **names);
 	if (*names == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the feature names");
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach (item, list) {
 		const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
 		const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "type");
 		if (!cJSON_IsString(name) || !cJSON_IsString(type))
@@ -173,7 +175,9 @@ to_row(const cJSON *row, float *out, size_t width)
 		return width == 1 && to_float(row, out);
 	if ((size_t)cJSON_GetArraySize(row) != width)
 		return false;
-	cJSON_ArrayForEach(item, row) if (!to_float(item, &out[i++])) return false;
+	cJSON_ArrayForEach (item, row)
+		if (!to_float(item, &out[i++]))
+			return false;
 	return true;
 }
 
@@ -187,8 +191,7 @@ to_matrix(const cJSON *list, const char *what, size_t n, size_t width, float **o
 	*out = malloc(n * width * sizeof **out);
 	if (*out == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
-	cJSON_ArrayForEach(row, list)
-	{
+	cJSON_ArrayForEach (row, list) {
 		if (!to_row(row, *out + i * width, width))
 			return err_set(info, ERR_BAD_MANIFEST, "\"golden\".\"%s\"[%zu] is not %zu finite numbers", what, i, width);
 		i++;
@@ -205,9 +208,9 @@ read_golden(struct manifest *m, const cJSON *tree, struct err_info *info)
 	size_t n = (size_t)cJSON_GetArraySize(inputs);
 
 	if (!cJSON_IsArray(inputs) || !cJSON_IsArray(outputs) || n == 0 || n > MANIFEST_GOLDEN_MAX ||
-	    n != (size_t)cJSON_GetArraySize(outputs))
-		return err_set(info, ERR_BAD_MANIFEST,
-		               "\"golden\" needs \"inputs\" and \"outputs\", arrays of equal length from 1 to %d", MANIFEST_GOLDEN_MAX);
+		n != (size_t)cJSON_GetArraySize(outputs))
+		return err_set(info, ERR_BAD_MANIFEST, "\"golden\" needs \"inputs\" and \"outputs\", arrays of equal length from 1 to %d",
+					   MANIFEST_GOLDEN_MAX);
 	const cJSON *first = cJSON_GetArrayItem(outputs, 0);
 	m->n_golden = n;
 	m->golden_outputs = cJSON_IsArray(first) ? (size_t)cJSON_GetArraySize(first) : 1;

@@ -128,9 +128,10 @@ model_outputs(const struct model *m, enum booster_output output)
 }
 
 enum err
-model_predict(const struct model *m, enum booster_output output, const float *rows, size_t n_rows, float *out, struct err_info *info)
+model_predict(const struct model *m, struct booster_caller *caller, enum booster_output output, const float *rows, size_t n_rows,
+			  float *out, struct err_info *info)
 {
-	return booster_predict(m->booster, output, rows, n_rows, out, info);
+	return booster_predict(m->booster, caller, output, rows, n_rows, out, info);
 }
 
 /* The model file's bytes: hashed first, since XGBoost's loader must not see damaged ones. */
@@ -149,7 +150,7 @@ load_booster(struct model *m, const char *dir, struct err_info *info)
 		files_sha256(bytes.data, bytes.len, sha256);
 		if (strcmp(sha256, m->manifest.sha256) != 0)
 			e = err_set(info, ERR_SHA256_MISMATCH, "%s: the sha256 is %s, but the manifest says %s: the file was changed or cut",
-			            path, sha256, m->manifest.sha256);
+						path, sha256, m->manifest.sha256);
 		else
 			e = booster_open(bytes.data, bytes.len, &m->booster, info);
 	}
@@ -165,13 +166,13 @@ check_shape(const struct model *m, struct err_info *info)
 
 	if (shape->n_features != manifest->features.n)
 		return err_set(info, ERR_BAD_MANIFEST, "the manifest names %zu features, the model file has %zu", manifest->features.n,
-		               shape->n_features);
+					   shape->n_features);
 	if (strcmp(shape->objective, manifest->objective) != 0)
 		return err_set(info, ERR_BAD_MANIFEST, "the manifest's objective is %s, the model file's %s", manifest->objective,
-		               shape->objective);
+					   shape->objective);
 	if (shape->n_values != manifest->golden_outputs)
-		return err_set(info, ERR_BAD_MANIFEST, "the golden rows have %zu outputs each, the model gives %zu", manifest->golden_outputs,
-		               shape->n_values);
+		return err_set(info, ERR_BAD_MANIFEST, "the golden rows have %zu outputs each, the model gives %zu",
+					   manifest->golden_outputs, shape->n_values);
 	return ERR_OK;
 }
 
@@ -189,18 +190,23 @@ prove(const struct model *m, struct err_info *info)
 {
 	const struct manifest *manifest = &m->manifest;
 	size_t n = manifest->n_golden * manifest->golden_outputs;
+	struct booster_caller caller;
 	enum err e = check_shape(m, info);
 
+	if (e == ERR_OK)
+		e = booster_caller_init(&caller, info);
 	if (e != ERR_OK)
 		return e;
 	float *got = malloc(n * sizeof *got);
 	if (got == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
-	e = model_predict(m, BOOSTER_VALUE, manifest->golden_in, manifest->n_golden, got, info);
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
+	else
+		e = model_predict(m, &caller, BOOSTER_VALUE, manifest->golden_in, manifest->n_golden, got, info);
+	booster_caller_release(&caller);
 	for (size_t i = 0; i < n && e == ERR_OK; i++)
 		if (!golden_equal(got[i], manifest->golden_out[i]))
 			e = err_set(info, ERR_GOLDEN_MISMATCH, "golden row %zu gives %.9g, recorded is %.9g", i / manifest->golden_outputs,
-			            (double)got[i], (double)manifest->golden_out[i]);
+						(double)got[i], (double)manifest->golden_out[i]);
 	free(got);
 	return e;
 }

@@ -41,8 +41,8 @@ const char *model_scorer(const struct model *m);
 /* Outputs a row. */
 size_t model_outputs(const struct model *m, enum booster_output output);
 
-/* booster_predict() on this model. */
-enum err model_predict(const struct model *m, enum booster_output output, const float *rows, size_t n_rows, float *out,
-                       struct err_info *info);
+/* booster_predict() on this model; `caller` is the thread's. */
+enum err model_predict(const struct model *m, struct booster_caller *caller, enum booster_output output, const float *rows,
+					   size_t n_rows, float *out, struct err_info *info);
 
 #endif

@@ -182,11 +182,10 @@ take_aliases(struct store_model *m, const cJSON *tree, const char *path, struct 
 	m->aliases = calloc((size_t)n + 1, sizeof *m->aliases);
 	if (m->aliases == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the aliases of %s", m->name);
-	cJSON_ArrayForEach(item, tree)
-	{
+	cJSON_ArrayForEach (item, tree) {
 		if (!store_is_name(item->string) || !cJSON_IsString(item) || !store_is_version(item->valuestring))
 			return err_set(info, ERR_BAD_MANIFEST, "%s: \"%.64s\" must name a version as a string, \"1\" for example", path,
-			               item->string);
+						   item->string);
 		struct store_alias *alias = &m->aliases[m->n_aliases++];
 		(void)snprintf(alias->name, sizeof alias->name, "%s", item->string);
 		(void)snprintf(alias->version, sizeof alias->version, "%s", item->valuestring);

@@ -45,7 +45,7 @@ struct catalog {
 };
 
 static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-                           struct err_info *info);
+						   struct err_info *info);
 static struct served *new_served(const struct catalog_source *source, struct model *model);
 static struct served *ref(struct served *s);
 static void unref(struct served *s);
@@ -67,7 +67,7 @@ find_entry(const struct shelf *shelf, const char *name)
 
 enum err
 catalog_open(const struct catalog_source *source, const struct catalog *old, struct catalog **out, size_t *n_failed,
-             struct err_info *info)
+			 struct err_info *info)
 {
 	struct catalog *c = calloc(1, sizeof *c);
 
@@ -108,7 +108,7 @@ copy(const struct catalog *old)
 
 enum err
 catalog_open_with(const struct catalog_source *source, const struct catalog *old, const char *name, const char *version,
-                  struct catalog **out, struct err_info *info)
+				  struct catalog **out, struct err_info *info)
 {
 	struct model *model;
 	struct err_info why;
@@ -116,7 +116,8 @@ catalog_open_with(const struct catalog_source *source, const struct catalog *old
 	*out = NULL;
 	if (model_open(source->store, name, version, &model, &why) != ERR_OK) {
 		log_message(source->log, LOG_ERROR, "version_failed", "%s", why.text);
-		return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version, name);
+		return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version,
+					   name);
 	}
 	struct served *s = new_served(source, model);
 	struct catalog *c = s != NULL ? copy(old) : NULL;
@@ -169,8 +170,8 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 		return err_set(info, ERR_NOT_READY, "the model store is empty; import or train a model first");
 	if (entry == NULL)
 		return err_set(info, ERR_NO_DEFAULT_MODEL,
-		               "there are %zu models and none is the default; use /models/NAME/predict, or start with --default-model NAME",
-		               shelf->store.n_models);
+					   "there are %zu models and none is the default; use /models/NAME/predict, or start with --default-model NAME",
+					   shelf->store.n_models);
 	if (entry->champion != NULL)
 		return take(entry->champion, choice);
 	if (entry->problem[0] != '\0')
@@ -185,7 +186,7 @@ find_served(const struct catalog *c, const struct entry *entry, const char *vers
 		return entry->champion;
 	for (size_t i = 0; i < c->n_extras; i++)
 		if (strcmp(model_name(c->extras[i]->model), entry->stored->name) == 0 &&
-		    strcmp(model_version(c->extras[i]->model), version) == 0)
+			strcmp(model_version(c->extras[i]->model), version) == 0)
 			return c->extras[i];
 	return NULL;
 }
@@ -200,8 +201,8 @@ now_ns(void)
 }
 
 enum err
-catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice, bool *unloaded,
-                       struct err_info *info)
+catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice,
+					   bool *unloaded, struct err_info *info)
 {
 	const struct entry *entry = find_entry(c->shelf, name);
 
@@ -216,7 +217,7 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 	}
 	if (!store_has_version(entry->stored, version))
 		return err_set(info, ERR_UNKNOWN_VERSION, "the model %s has no version \"%.16s\"; GET /models/%s lists them",
-		               entry->stored->name, version, entry->stored->name);
+					   entry->stored->name, version, entry->stored->name);
 	*unloaded = true;
 	return err_set(info, ERR_NOT_READY, "version %s of the model %s is not loaded", version, entry->stored->name);
 }
@@ -259,7 +260,8 @@ catalog_write_ready(const struct catalog *c, struct buf *out)
 		const struct entry *entry = &shelf->entries[i];
 		if (entry->champion == NULL)
 			continue;
-		buf_printf(out, "%s{\"name\":\"%s\",\"version\":\"%s\"}", separator, entry->stored->name, model_version(entry->champion->model));
+		buf_printf(out, "%s{\"name\":\"%s\",\"version\":\"%s\"}", separator, entry->stored->name,
+				   model_version(entry->champion->model));
 		separator = ",";
 	}
 	separator = "";
@@ -281,7 +283,7 @@ write_info(const struct served *s, const char *role, struct buf *out)
 	buf_str(out, ",version=");
 	metrics_label(out, model_version(s->model));
 	buf_printf(out, ",role=\"%s\",objective=\"%s\",scorer=\"%s\",sha256=\"%s\"} 1\n", role, model_shape(s->model)->objective,
-	           model_scorer(s->model), model_sha256(s->model));
+			   model_scorer(s->model), model_sha256(s->model));
 }
 
 void
@@ -401,7 +403,8 @@ write_entry(const struct entry *entry, struct buf *out)
 	text_json_string(out, model_created(m), strlen(model_created(m)));
 	buf_str(out, ",\"features\":");
 	buf_str(out, model_features_json(m));
-	buf_printf(out, ",\"objective\":\"%s\",\"outputs\":%zu,\"metrics\":", model_shape(m)->objective, model_outputs(m, BOOSTER_VALUE));
+	buf_printf(out, ",\"objective\":\"%s\",\"outputs\":%zu,\"metrics\":", model_shape(m)->objective,
+			   model_outputs(m, BOOSTER_VALUE));
 	buf_str(out, model_metrics_json(m));
 	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"}\n", model_sha256(m), model_scorer(m));
 }
@@ -437,7 +440,7 @@ static bool
 same_version(const struct served *s, const struct model *model)
 {
 	return s != NULL && strcmp(model_version(s->model), model_version(model)) == 0 &&
-	       strcmp(model_sha256(s->model), model_sha256(model)) == 0;
+		   strcmp(model_sha256(s->model), model_sha256(model)) == 0;
 }
 
 /* Proves the champion that the store names for `entry`; what `old` served goes on where that fails. */
@@ -472,7 +475,7 @@ prove_champion(const struct catalog_source *source, const struct catalog *old, s
 /* Proves all champions. Where there are some and none can serve, that is a failure of the whole. */
 static enum err
 prove_champions(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-                struct err_info *info)
+				struct err_info *info)
 {
 	const struct entry *failed = NULL;
 	size_t n_champions = 0;
@@ -502,12 +505,14 @@ choose_default(const struct catalog_source *source, struct shelf *shelf, struct 
 	}
 	shelf->standard = find_entry(shelf, source->default_model);
 	if (shelf->standard == NULL)
-		return err_set(info, ERR_FILE, "%s has no model \"%.64s\", which --default-model names", source->store, source->default_model);
+		return err_set(info, ERR_FILE, "%s has no model \"%.64s\", which --default-model names", source->store,
+					   source->default_model);
 	return ERR_OK;
 }
 
 static enum err
-fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed, struct err_info *info)
+fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
+		   struct err_info *info)
 {
 	enum err e = store_init(&shelf->store, source->store, info);
 

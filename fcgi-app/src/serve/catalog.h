@@ -39,11 +39,11 @@ struct catalog_choice {
  * served. `info` is not NULL.
  */
 enum err catalog_open(const struct catalog_source *source, const struct catalog *old, struct catalog **out, size_t *n_failed,
-                      struct err_info *info);
+					  struct err_info *info);
 
 /* The same as `old` with one more version loaded, in place of the one used least recently where there are CATALOG_EXTRAS_MAX. */
 enum err catalog_open_with(const struct catalog_source *source, const struct catalog *old, const char *name, const char *version,
-                           struct catalog **out, struct err_info *info);
+						   struct catalog **out, struct err_info *info);
 
 void catalog_free(struct catalog *c);
 
@@ -55,7 +55,7 @@ enum err catalog_choose(const struct catalog *c, const char *name, struct catalo
 
 /* Chooses a version by number; `*unloaded` is set where it is in the store but must be loaded first (and the result is ERR_NOT_READY). */
 enum err catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice,
-                                bool *unloaded, struct err_info *info);
+								bool *unloaded, struct err_info *info);
 
 /* The ready-made bodies of GET /models and GET /models/NAME (NULL where there is no such model); borrowed. */
 const char *catalog_models_json(const struct catalog *c);

@@ -35,6 +35,9 @@ const char *fcgi_io_param(const struct fcgi_io *io, const char *name);
  */
 enum err fcgi_io_body(struct fcgi_io *io, struct buf *body, size_t max, struct err_info *info);
 
+/* Takes what is left of the body, before the answer: a peer that still writes would not read it. Bounded. */
+void fcgi_io_discard(struct fcgi_io *io);
+
 /* Writes bytes of the answer; false once the peer is gone. */
 bool fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len);
 

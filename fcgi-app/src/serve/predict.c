@@ -43,7 +43,8 @@ is_type(const char *value, const char *type)
 		return true;
 	charset += strlen("charset=");
 	charset += *charset == '"';
-	return strncasecmp(charset, "utf-8", 5) == 0 || strncasecmp(charset, "utf8", 4) == 0 || strncasecmp(charset, "us-ascii", 8) == 0;
+	return strncasecmp(charset, "utf-8", 5) == 0 || strncasecmp(charset, "utf8", 4) == 0 ||
+		   strncasecmp(charset, "us-ascii", 8) == 0;
 }
 
 static enum err
@@ -59,8 +60,8 @@ read_type(struct request *q, enum body_type *type)
 	if (is_type(value, "text/csv"))
 		return ERR_OK;
 	return err_set(&q->error, ERR_UNSUPPORTED_MEDIA_TYPE,
-	               "the body's type is \"%s\"; send 'Content-Type: application/json' or 'Content-Type: text/csv', in UTF-8",
-	               text_quote(value, strlen(value), shown, sizeof shown));
+				   "the body's type is \"%s\"; send 'Content-Type: application/json' or 'Content-Type: text/csv', in UTF-8",
+				   text_quote(value, strlen(value), shown, sizeof shown));
 }
 
 /* The query's `output`: value or margin. Other names in a query do not matter. */
@@ -177,7 +178,7 @@ print_predictions(struct request *q, const struct model *m, enum booster_output 
 	for (size_t row = 0; row < q->rows.n; row += chunk) {
 		size_t n = q->rows.n - row < chunk ? q->rows.n - row : chunk;
 		uint64_t start = now_ns();
-		enum err e = model_predict(m, output, values + row * n_features, n, outputs, &q->error);
+		enum err e = model_predict(m, &q->caller, output, values + row * n_features, n, outputs, &q->error);
 		*duration_ns += now_ns() - start;
 		if (e != ERR_OK)
 			return e;
@@ -190,7 +191,7 @@ print_predictions(struct request *q, const struct model *m, enum booster_output 
 	buf_printf(&q->answer, "],\"model\":\"%s\",\"version\":\"%s\"}\n", model_name(m), model_version(m));
 	if (!buf_ok(&q->answer))
 		return err_set(&q->error, ERR_ANSWER_TOO_LARGE, "the answer would be larger than %zu bytes; send fewer rows in one request",
-		               q->answer.max);
+					   q->answer.max);
 	return ERR_OK;
 }
 
@@ -207,7 +208,7 @@ answer_rows(struct request *q, enum booster_output output, enum body_type type, 
 		memcpy(q->served_model, model_name(choice.model), strlen(model_name(choice.model)) + 1);
 		memcpy(q->served_version, model_version(choice.model), strlen(model_version(choice.model)) + 1);
 		e = type == BODY_CSV ? rows_csv(&q->rows, features, text, q->body.len, &q->error)
-		                     : rows_json(&q->rows, features, text, q->body.len, &q->error);
+							 : rows_json(&q->rows, features, text, q->body.len, &q->error);
 	}
 	if (e == ERR_OK)
 		e = print_predictions(q, choice.model, output, &counted->duration_ns);

@@ -7,10 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-	CACHE_LINE = 64,
-	LOAD_WAIT_S = 2
-};
+enum { CACHE_LINE = 64, LOAD_WAIT_S = 2 };
 
 struct slot {
 	_Alignas(CACHE_LINE) const struct catalog *_Atomic held; /* what its worker uses now */
@@ -137,7 +134,7 @@ registry_reload(struct registry *r)
 		log_message(r->source.log, LOG_ERROR, "reload_failed", "%s; what was served before goes on", info.text);
 	else
 		log_message(r->source.log, n_failed == 0 ? LOG_INFO : LOG_WARN, "reload",
-		            "the model store was read again; champions that failed: %zu", n_failed);
+					"the model store was read again; champions that failed: %zu", n_failed);
 }
 
 void

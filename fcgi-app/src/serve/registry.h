@@ -16,7 +16,7 @@ struct registry;
 
 /* Opens the first catalog; failures and `n_failed` as in catalog_open(). `source` is copied. */
 enum err registry_open(const struct catalog_source *source, size_t n_workers, struct registry **out, size_t *n_failed,
-                       struct err_info *info);
+					   struct err_info *info);
 
 /* No worker may be inside. */
 void registry_free(struct registry *r);

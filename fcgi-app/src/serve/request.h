@@ -40,20 +40,21 @@ struct request {
 
 	/* of the request */
 	char id[REQUEST_ID_MAX];
-	char path[REQUEST_PATH_MAX]; /* percent-decoded */
-	const char *query;           /* behind the '?', or ""; borrowed from libfcgi */
+	char path[REQUEST_PATH_MAX];        /* percent-decoded */
+	const char *query;                  /* behind the '?', or ""; borrowed from libfcgi */
 	char model[MANIFEST_NAME_MAX];      /* {name} of the path, or "" */
 	char version[MANIFEST_VERSION_MAX]; /* {version} of the path, or "" */
 	struct buf body;
 	struct rows rows;
 	struct buf outputs; /* float32 of one chunk */
+	struct booster_caller caller;
 
 	/* of the answer */
 	struct err_info error; /* code is ERR_OK where there is none */
 	const char *content_type;
 	const char *allow; /* for ERR_METHOD_NOT_ALLOWED */
 	struct buf answer;
-	size_t n_rows;                      /* predicted, for the log */
+	size_t n_rows;                        /* predicted, for the log */
 	char served_model[MANIFEST_NAME_MAX]; /* which answered, for the log */
 	char served_version[MANIFEST_VERSION_MAX];
 

@@ -15,21 +15,21 @@ enum {
 };
 
 struct route {
-	const char *method; /* "GET" answers HEAD too */
+	const char *method;  /* "GET" answers HEAD too */
 	const char *pattern; /* {name} and {version} stand for one segment */
 	request_handler *handler;
 };
 
 static const struct route routes[] = {
-    {"POST", "/predict", predict_handle},
-    {"POST", "/models/{name}/predict", predict_handle},
-    {"POST", "/models/{name}/versions/{version}/predict", predict_handle},
-    {"GET", "/models", status_models},
-    {"GET", "/models/{name}", status_model},
-    {"GET", "/healthz", status_healthz},
-    {"GET", "/readyz", status_readyz},
-    {"GET", "/version", status_version},
-    {"GET", "/metrics", status_metrics},
+	{"POST", "/predict", predict_handle},
+	{"POST", "/models/{name}/predict", predict_handle},
+	{"POST", "/models/{name}/versions/{version}/predict", predict_handle},
+	{"GET", "/models", status_models},
+	{"GET", "/models/{name}", status_model},
+	{"GET", "/healthz", status_healthz},
+	{"GET", "/readyz", status_readyz},
+	{"GET", "/version", status_version},
+	{"GET", "/metrics", status_metrics},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof routes[0] };
@@ -63,7 +63,8 @@ router_request_init(struct request *q, const struct server *server, size_t worke
 	buf_init(&q->answer, ANSWER_MAX);
 	buf_init(&q->head, HEAD_MAX);
 	log_line_init(&q->line);
-	return getrandom(&q->id_state, sizeof q->id_state, 0) == (ssize_t)sizeof q->id_state;
+	return booster_caller_init(&q->caller, NULL) == ERR_OK &&
+		   getrandom(&q->id_state, sizeof q->id_state, 0) == (ssize_t)sizeof q->id_state;
 }
 
 void
@@ -72,6 +73,7 @@ router_request_release(struct request *q)
 	buf_release(&q->body);
 	rows_release(&q->rows);
 	buf_release(&q->outputs);
+	booster_caller_release(&q->caller);
 	buf_release(&q->answer);
 	buf_release(&q->head);
 	buf_release(&q->line);
@@ -218,7 +220,7 @@ find_route(struct request *q, const char *method)
 	if (other == NULL) {
 		char shown[96];
 		(void)err_set(&q->error, ERR_NOT_FOUND, "there is nothing at %s; POST /predict predicts, GET /models lists the models",
-		              text_quote(q->path, strlen(q->path), shown, sizeof shown));
+					  text_quote(q->path, strlen(q->path), shown, sizeof shown));
 		return NULL;
 	}
 	q->allow = strcmp(other->method, "GET") == 0 ? "GET, HEAD" : other->method;
@@ -267,12 +269,13 @@ write_answer(struct request *q, bool with_body)
 	int retry_after_s = err_retry_after_s(q->error.code);
 
 	buf_printf(head, "Status: %d\r\nContent-Type: %s\r\nContent-Length: %zu\r\nX-Request-Id: %s\r\nCache-Control: no-store\r\n",
-	           err_status(q->error.code), q->content_type, q->answer.len, q->id);
+			   err_status(q->error.code), q->content_type, q->answer.len, q->id);
 	if (q->allow != NULL)
 		buf_printf(head, "Allow: %s\r\n", q->allow);
 	if (retry_after_s > 0)
 		buf_printf(head, "Retry-After: %d\r\n", retry_after_s);
 	buf_str(head, "\r\n");
+	fcgi_io_discard(q->io);
 	if (fcgi_io_write(q->io, head->data, head->len) && with_body)
 		(void)fcgi_io_write(q->io, q->answer.data, q->answer.len);
 }
@@ -285,7 +288,7 @@ log_request(struct request *q, const char *method, uint64_t duration_ns)
 	enum log_level level = status >= 500 ? LOG_WARN : LOG_INFO;
 
 	if (q->server->log_requests == REQUEST_LOG_NONE || (q->server->log_requests == REQUEST_LOG_ERRORS && e == ERR_OK) ||
-	    !log_begin(&q->line, &q->server->log, level, "request"))
+		!log_begin(&q->line, &q->server->log, level, "request"))
 		return;
 	log_text(&q->line, "request_id", q->id);
 	log_text(&q->line, "remote", fcgi_io_param(q->io, "REMOTE_ADDR"));

@@ -13,8 +13,8 @@ enum { SHOWN_FEATURES = 8 /* in a sentence that lists them */ };
 struct reading {
 	struct rows *rows;
 	const struct features *f;
-	struct err_info *info;  /* the caller's */
-	struct err_info inner;  /* of the reader below, still without row and feature */
+	struct err_info *info; /* the caller's */
+	struct err_info inner; /* of the reader below, still without row and feature */
 	struct json_reader json;
 	struct csv_reader csv;
 };
@@ -118,7 +118,7 @@ wrong_count(struct reading *in, const char *has)
 	long row = (long)in->rows->n;
 
 	return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, row, NULL, "row %ld has %s; the model has %s", row, has,
-	                  list_features(in->f, list, sizeof list));
+					  list_features(in->f, list, sizeof list));
 }
 
 /* [8.3252, 41, …] */
@@ -165,7 +165,7 @@ json_column(struct reading *in, uint32_t mark, size_t hint, size_t *column)
 	if (*column == FEATURES_NONE) {
 		char list[320];
 		return err_set_at(in->info, ERR_UNKNOWN_FEATURE, row, name, "row %ld: the model has no feature \"%.64s\"; it has %s", row,
-		                  name, list_features(in->f, list, sizeof list));
+						  name, list_features(in->f, list, sizeof list));
 	}
 	if (marks[*column] == mark)
 		return err_set_at(in->info, ERR_REPEATED_FEATURE, row, name, "row %ld: the feature \"%.64s\" stands twice", row, name);
@@ -182,8 +182,8 @@ missing_feature(struct reading *in, uint32_t mark)
 	for (size_t i = 0; i < in->f->n; i++)
 		if (marks[i] != mark)
 			return err_set_at(in->info, ERR_MISSING_FEATURE, row, in->f->names[i],
-			                  "row %ld: the feature \"%.64s\" is missing; write null where its value is not known", row,
-			                  in->f->names[i]);
+							  "row %ld: the feature \"%.64s\" is missing; write null where its value is not known", row,
+							  in->f->names[i]);
 	return ERR_OK;
 }
 
@@ -225,8 +225,8 @@ json_row(struct reading *in, float *row)
 		e = json_open(&in->json, '['); /* for its sentence */
 	else
 		e = json_fail(&in->json, ERR_WRONG_TYPE,
-		              "expected a row, an array of numbers or an object by feature name, found %s; one row is written [[…]]",
-		              json_kind_name(kind));
+					  "expected a row, an array of numbers or an object by feature name, found %s; one row is written [[…]]",
+					  json_kind_name(kind));
 	return fail_at(in, e, NULL);
 }
 
@@ -269,7 +269,7 @@ json_members(struct reading *in)
 			break;
 		if (len >= sizeof name || strcmp(name, "features") != 0)
 			return err_set(in->info, ERR_UNKNOWN_FIELD,
-			               "the body has a member \"%.60s\"; expected only \"features\": {\"features\": [[…], …]}", name);
+						   "the body has a member \"%.60s\"; expected only \"features\": {\"features\": [[…], …]}", name);
 		if (seen)
 			return err_set(in->info, ERR_REPEATED_FIELD, "the body has the member \"features\" twice");
 		seen = true;
@@ -327,17 +327,17 @@ csv_header(struct reading *in, uint32_t *marks)
 	while ((e = csv_cell(&in->csv, &cell, &more)) == ERR_OK && more) {
 		if (!csv_text(&cell, name, sizeof name))
 			return err_set(in->info, ERR_BAD_CSV, "line %zu, column %zu: the name is too long or not valid UTF-8", in->csv.line,
-			               in->csv.column);
+						   in->csv.column);
 		column = features_find(in->f, name, strlen(name), column + 1);
 		if (column == FEATURES_NONE) {
 			char list[320];
 			return err_set_at(in->info, ERR_UNKNOWN_FEATURE, ERR_NO_ROW, name,
-			                  "line %zu, column %zu: the header names \"%.64s\"; the model has %s", in->csv.line, in->csv.column,
-			                  name, list_features(in->f, list, sizeof list));
+							  "line %zu, column %zu: the header names \"%.64s\"; the model has %s", in->csv.line, in->csv.column,
+							  name, list_features(in->f, list, sizeof list));
 		}
 		if (seen[column] != 0)
 			return err_set_at(in->info, ERR_REPEATED_FEATURE, ERR_NO_ROW, name,
-			                  "line %zu, column %zu: the header names \"%.64s\" twice", in->csv.line, in->csv.column, name);
+							  "line %zu, column %zu: the header names \"%.64s\" twice", in->csv.line, in->csv.column, name);
 		seen[column] = 1;
 		marks[n++] = (uint32_t)column + 1;
 	}
@@ -346,7 +346,7 @@ csv_header(struct reading *in, uint32_t *marks)
 	for (size_t f = 0; f < in->f->n; f++)
 		if (seen[f] == 0)
 			return err_set_at(in->info, ERR_MISSING_FEATURE, ERR_NO_ROW, in->f->names[f],
-			                  "line %zu: the header lacks the feature \"%.64s\"", in->csv.line, in->f->names[f]);
+							  "line %zu: the header lacks the feature \"%.64s\"", in->csv.line, in->f->names[f]);
 	return ERR_OK;
 }
 
@@ -367,13 +367,13 @@ csv_values(struct reading *in, const uint32_t *marks, float *row)
 		e = csv_float(&cell, &row[column], &why);
 		if (e != ERR_OK)
 			return err_set_at(in->info, e, (long)in->rows->n, in->f->names[column], "line %zu, column %zu, feature \"%.64s\": %s",
-			                  in->csv.line, in->csv.column, in->f->names[column], why.text);
+							  in->csv.line, in->csv.column, in->f->names[column], why.text);
 	}
 	if (e != ERR_OK)
 		return err_set_at(in->info, e, (long)in->rows->n, NULL, "%s", in->inner.text);
 	if (n != in->f->n || more)
 		return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, (long)in->rows->n, NULL,
-		                  "line %zu has %s%zu cells; the header has %zu", in->csv.line, more ? "more than " : "", n, in->f->n);
+						  "line %zu has %s%zu cells; the header has %zu", in->csv.line, more ? "more than " : "", n, in->f->n);
 	return ERR_OK;
 }
 

@@ -65,8 +65,8 @@ take_over(struct socket *s, struct err_info *info)
 
 	if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
 		return err_set(info, ERR_USAGE,
-		               "no listening socket: give --socket PATH or --socket HOST:PORT, or start it with one as descriptor 0 "
-		               "(spawn-fcgi -n, a systemd socket)");
+					   "no listening socket: give --socket PATH or --socket HOST:PORT, or start it with one as descriptor 0 "
+					   "(spawn-fcgi -n, a systemd socket)");
 	s->fd = STDIN_FILENO;
 	s->handed_over = true;
 	return ERR_OK;
@@ -117,11 +117,10 @@ place(struct socket *s, const char *making, const char *path, mode_t mode, const
 static enum err
 listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, int backlog, struct err_info *info)
 {
-	char making[sizeof ((struct sockaddr_un *)0)->sun_path];
+	char making[sizeof((struct sockaddr_un *)0)->sun_path];
 	struct stat st;
 
-	if (strlen(path) >= sizeof s->path ||
-	    (size_t)snprintf(making, sizeof making, "%s.%ld", path, (long)getpid()) >= sizeof making)
+	if (strlen(path) >= sizeof s->path || (size_t)snprintf(making, sizeof making, "%s.%ld", path, (long)getpid()) >= sizeof making)
 		return err_set(info, ERR_FILE, "%.120s: the path is too long for a unix socket (about 95 bytes)", path);
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return err_set(info, ERR_FILE, "%s: exists and is not a socket; remove it or choose another path", path);
@@ -176,7 +175,7 @@ listen_tcp(struct socket *s, const char *address, int backlog, struct err_info *
 	s->open = s->fd >= 0;
 	s->wide = !is_loopback(found->ai_addr);
 	if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-	    bind(s->fd, found->ai_addr, found->ai_addrlen) != 0 || listen(s->fd, backlog) != 0)
+		bind(s->fd, found->ai_addr, found->ai_addrlen) != 0 || listen(s->fd, backlog) != 0)
 		e = err_set(info, ERR_FILE, "cannot listen on %s: %s", address, strerror(errno));
 	freeaddrinfo(found);
 	return e;

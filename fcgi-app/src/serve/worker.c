@@ -59,7 +59,7 @@ worker_init(struct worker *w, struct workers *pool, size_t number, struct err_in
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->io = fcgi_io_open(pool->options.listen_fd);
 	if (w->epoll_fd < 0 || !watch_fd(w->epoll_fd, pool->options.listen_fd, EPOLLIN | EPOLLEXCLUSIVE) ||
-	    !watch_fd(w->epoll_fd, pool->stop_fd, EPOLLIN))
+		!watch_fd(w->epoll_fd, pool->stop_fd, EPOLLIN))
 		return err_set(info, ERR_FILE, "cannot watch the listening socket: %s", strerror(errno));
 	if (w->io == NULL || !router_request_init(&w->request, pool->options.server, number, w->io))
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for worker %zu", number);
@@ -127,7 +127,7 @@ workers_watch(struct workers *w)
 		if (since == 0 || now_ns < since + limit_ns)
 			continue;
 		log_message(&w->options.server->log, LOG_WARN, "peer_given_up", "worker %zu has waited for its peer for %u s", i,
-		            w->options.io_timeout_s);
+					w->options.io_timeout_s);
 		(void)pthread_kill(worker->thread, SIGUSR2);
 	}
 }

@@ -27,9 +27,11 @@ struct bounds {
 	uint64_t upper[BUCKETS_MAX - 1];
 };
 
-static const struct bounds duration_bounds = {
-    17, 1e-9, {50000,     100000,    250000,    500000,    1000000,    2500000,    5000000,    10000000,   25000000,
-               50000000,  100000000, 250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000}};
+static const struct bounds duration_bounds = {17,
+											  1e-9,
+											  {50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000,
+											   50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 5000000000,
+											   10000000000}};
 
 static const struct bounds row_bounds = {11, 1, {1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10000, 100000}};
 
@@ -63,14 +65,14 @@ struct metrics {
 	size_t n_shards;
 	const char *(*route_name)(size_t);
 	size_t n_routes;
-	struct worker_shard *workers;  /* owned; n_shards */
-	struct histogram *durations;   /* owned; n_shards x n_routes */
+	struct worker_shard *workers;   /* owned; n_shards */
+	struct histogram *durations;    /* owned; n_shards x n_routes */
 	struct metrics_series *unknown; /* the head of the list of all series */
-	struct metrics_series *other;  /* for what is over METRICS_SERIES_MAX */
-	pthread_mutex_t lock;          /* for making series */
-	size_t n_series;               /* guarded by lock */
-	counter reloads[2];            /* [success] */
-	double start_s;                /* since the epoch */
+	struct metrics_series *other;   /* for what is over METRICS_SERIES_MAX */
+	pthread_mutex_t lock;           /* for making series */
+	size_t n_series;                /* guarded by lock */
+	counter reloads[2];             /* [success] */
+	double start_s;                 /* since the epoch */
 };
 
 static struct metrics_series *new_series(struct metrics *m, const char *model, const char *version);
@@ -239,7 +241,7 @@ write_labels(struct buf *out, const struct metrics_series *s)
 /* The lines of one histogram whose shards lie `stride` bytes apart; `labels` is without braces. */
 static void
 write_histogram(struct buf *out, const char *name, const char *labels, const struct bounds *bounds, const struct histogram *first,
-                size_t stride, size_t n_shards)
+				size_t stride, size_t n_shards)
 {
 	uint64_t total = 0;
 	uint64_t sum = 0;
@@ -248,7 +250,8 @@ write_histogram(struct buf *out, const char *name, const char *labels, const str
 		for (size_t k = 0; k < n_shards; k++)
 			total += get(&((const struct histogram *)((const char *)first + k * stride))->buckets[i]);
 		if (i < bounds->n)
-			buf_printf(out, "%s_bucket{%s,le=\"%.10g\"} %" PRIu64 "\n", name, labels, (double)bounds->upper[i] * bounds->unit, total);
+			buf_printf(out, "%s_bucket{%s,le=\"%.10g\"} %" PRIu64 "\n", name, labels, (double)bounds->upper[i] * bounds->unit,
+					   total);
 		else
 			buf_printf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, total);
 	}
@@ -289,7 +292,8 @@ write_requests(const struct metrics *m, struct buf *out)
 		write_labels(out, s);
 		buf_printf(out, "} %" PRIu64 "\n", sum_requests(m, s));
 	}
-	head(out, "prediction_errors_total", "counter", "Requests on routes that predict which were refused or failed, by the code of the answer.");
+	head(out, "prediction_errors_total", "counter",
+		 "Requests on routes that predict which were refused or failed, by the code of the answer.");
 	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
 		for (int code = 1; code < ERR_COUNT; code++) {
 			uint64_t total = 0;
@@ -307,7 +311,7 @@ write_requests(const struct metrics *m, struct buf *out)
 /* One of the histograms that every series has, at `offset` in its shards. */
 static void
 write_series_histogram(const struct metrics *m, struct buf *out, const char *name, const char *help, const struct bounds *bounds,
-                       size_t offset)
+					   size_t offset)
 {
 	struct buf labels;
 
@@ -319,7 +323,7 @@ write_series_histogram(const struct metrics *m, struct buf *out, const char *nam
 		buf_reset(&labels);
 		write_labels(&labels, s);
 		write_histogram(out, name, buf_peek(&labels), bounds, (const struct histogram *)((const char *)s->shards + offset),
-		                sizeof *s->shards, m->n_shards);
+						sizeof *s->shards, m->n_shards);
 	}
 	buf_release(&labels);
 }
@@ -334,7 +338,7 @@ write_routes(const struct metrics *m, struct buf *out)
 	for (size_t r = 0; r < m->n_routes; r++) {
 		(void)snprintf(labels, sizeof labels, "route=\"%s\"", m->route_name(r));
 		write_histogram(out, "futaie_request_duration_seconds", labels, &duration_bounds, &m->durations[r],
-		                m->n_routes * sizeof *m->durations, m->n_shards);
+						m->n_routes * sizeof *m->durations, m->n_shards);
 	}
 	for (size_t k = 0; k < m->n_shards; k++)
 		in_flight += get(&m->workers[k].in_flight);
@@ -347,9 +351,9 @@ metrics_write(const struct metrics *m, struct buf *out)
 {
 	write_requests(m, out);
 	write_series_histogram(m, out, "futaie_predict_duration_seconds", "Time in the scorer, by model version.", &duration_bounds,
-	                       offsetof(struct series_shard, duration));
+						   offsetof(struct series_shard, duration));
 	write_series_histogram(m, out, "futaie_batch_rows", "Rows of an answered request, by model version.", &row_bounds,
-	                       offsetof(struct series_shard, rows));
+						   offsetof(struct series_shard, rows));
 	write_routes(m, out);
 	head(out, "futaie_model_reloads_total", "counter", "Reloads of the model store, by result.");
 	buf_printf(out, "futaie_model_reloads_total{result=\"success\"} %" PRIu64 "\n", get(&m->reloads[1]));
@@ -411,8 +415,8 @@ write_process(const struct metrics *m, struct buf *out)
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
 	buf_printf(out, "process_cpu_seconds_total %.6f\n",
-	           (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-	               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
+			   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+				   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
 	head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
 	buf_printf(out, "process_resident_memory_bytes %lu\n", resident * page);
 	head(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.");
