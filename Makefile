@@ -18,7 +18,7 @@ RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjso
                 lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
 TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas
-LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc pyflakes3
+LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
 
 # What the project needs is added to the user's flags, not put in their place.
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow

@@ -49,31 +49,21 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_GOLDEN_MISMATCH] = {"golden_mismatch", 500, 0},
 };
 
-static void err_fill(struct err_info *info, enum err code, long row, const char *feature, const char *format, va_list args)
-	__attribute__((format(printf, 5, 0)));
-
-enum err
-err_set(struct err_info *info, enum err code, const char *format, ...)
+void
+err_record(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
 {
-	if (info != NULL) {
-		va_list args;
-		va_start(args, format);
-		err_fill(info, code, ERR_NO_ROW, NULL, format, args);
-		va_end(args);
-	}
-	return code;
-}
+	char text[ERR_TEXT_MAX]; /* aside, since the sentence may quote what `info` held */
+	va_list args;
 
-enum err
-err_set_at(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
-{
-	if (info != NULL) {
-		va_list args;
-		va_start(args, format);
-		err_fill(info, code, row, feature, format, args);
-		va_end(args);
-	}
-	return code;
+	if (info == NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	(void)snprintf(info->feature, sizeof info->feature, "%s", feature != NULL ? feature : "");
+	(void)snprintf(info->text, sizeof info->text, "%s", text);
+	info->code = code;
+	info->row = row;
 }
 
 int
@@ -92,17 +82,4 @@ int
 err_retry_after_s(enum err code)
 {
 	return err_table[code].retry_after_s;
-}
-
-static void
-err_fill(struct err_info *info, enum err code, long row, const char *feature, const char *format, va_list args)
-{
-	/* The sentence may quote what `info` held, so it is made aside first. */
-	char text[ERR_TEXT_MAX];
-
-	(void)vsnprintf(text, sizeof text, format, args);
-	(void)snprintf(info->feature, sizeof info->feature, "%s", feature != NULL ? feature : "");
-	(void)snprintf(info->text, sizeof info->text, "%s", text);
-	info->code = code;
-	info->row = row;
 }

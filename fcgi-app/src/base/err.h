@@ -59,7 +59,7 @@ enum { ERR_TEXT_MAX = 512, ERR_FEATURE_MAX = 96 };
 
 #define ERR_NO_ROW (-1L)
 
-/* A failure with its sentence. The caller owns it; err_set() makes it whole, so it needs no initialisation before a call. */
+/* A failure with its sentence. The caller owns it; err_record() makes it whole, so it needs no initialisation before a call. */
 struct err_info {
 	enum err code;
 	long row;                      /* zero-based row of the request's body, or ERR_NO_ROW */
@@ -67,12 +67,18 @@ struct err_info {
 	char text[ERR_TEXT_MAX];       /* what is wrong, where, what was expected */
 };
 
-/* Fills in `info` (which may be NULL) with no row and no feature, and returns `code`. */
-enum err err_set(struct err_info *info, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* The same, with the row and, unless NULL, the feature concerned. */
-enum err err_set_at(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
+/*
+ * Fills in `info`, unless it is NULL; `feature` may be NULL. Called through the two macros below, which have the value of `code`, so that
+ * compilers and analysers see that a failure is not ERR_OK.
+ */
+void err_record(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/* err_set(info, code, format, ...): a failure of no row and no feature. */
+#define err_set(info, code, ...) (err_record((info), (code), ERR_NO_ROW, NULL, __VA_ARGS__), (enum err)(code))
+
+/* err_set_at(info, code, row, feature, format, ...): the same, with the row and the feature concerned. */
+#define err_set_at(info, code, row, feature, ...) (err_record((info), (code), (row), (feature), __VA_ARGS__), (enum err)(code))
 
 /* HTTP status of `code`: 200 for ERR_OK, 500 for what should never reach a client. */
 int err_status(enum err code);

@@ -173,7 +173,7 @@ text_quote(const char *p, size_t len, char *out, size_t cap)
 	size_t n = len < cap ? len : cap - 1;
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = (p[i] >= 0x20 && p[i] < 0x7F) ? p[i] : '?';
+		out[i] = (char)(p[i] >= 0x20 && p[i] < 0x7F ? p[i] : '?');
 	out[n] = '\0';
 	if (n < len && n >= 3)
 		memcpy(out + n - 3, "...", 3);
@@ -360,7 +360,7 @@ print_plain(char *out, const char *digits, int n, int point)
 	for (int i = 0; i < n || i < point; i++) {
 		if (i == point && i > 0)
 			*p++ = '.';
-		*p++ = i < n ? digits[i] : '0';
+		*p++ = (char)(i < n ? digits[i] : '0');
 	}
 	return (size_t)(p - out);
 }

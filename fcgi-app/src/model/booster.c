@@ -125,7 +125,7 @@ config_string(const cJSON *config, const char *path, char *out, size_t cap)
 		config = cJSON_GetObjectItemCaseSensitive(config, name);
 		path += len + (path[len] == '/');
 	}
-	if (!cJSON_IsString(config) || strlen(config->valuestring) >= cap)
+	if (config == NULL || !cJSON_IsString(config) || strlen(config->valuestring) >= cap)
 		return false;
 	memcpy(out, config->valuestring, strlen(config->valuestring) + 1);
 	return true;

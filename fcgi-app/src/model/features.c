@@ -22,36 +22,40 @@ same(const char *name, const char *text, size_t len)
 	return strncmp(name, text, len) == 0 && name[len] == '\0';
 }
 
+/* The slot that holds `name`, or the free one where it would go. */
+static uint32_t *
+find_slot(const struct features *f, const char *name, size_t len)
+{
+	for (uint32_t i = hash_name(name, len);; i++) {
+		uint32_t *slot = &f->slots[i & (f->n_slots - 1)];
+		if (*slot == 0 || same(f->names[*slot - 1], name, len))
+			return slot;
+	}
+}
+
 size_t
 features_find(const struct features *f, const char *name, size_t len, size_t hint)
 {
 	if (hint < f->n && same(f->names[hint], name, len))
 		return hint;
-	for (uint32_t i = hash_name(name, len);; i++) {
-		uint32_t slot = f->slots[i & (f->n_slots - 1)];
-		if (slot == 0)
-			return FEATURES_NONE;
-		if (same(f->names[slot - 1], name, len))
-			return slot - 1;
-	}
+	uint32_t slot = *find_slot(f, name, len);
+	return slot != 0 ? slot - 1 : FEATURES_NONE;
 }
 
 static enum err
 add_name(struct features *f, const char *name, struct err_info *info)
 {
 	size_t len = strlen(name);
-	uint32_t i = hash_name(name, len);
 
 	if (len == 0 || len >= FEATURES_NAME_MAX)
 		return err_set(info, ERR_BAD_MANIFEST, "the name of feature %zu is empty or longer than %d bytes", f->n,
 					   FEATURES_NAME_MAX - 1);
-	if (features_find(f, name, len, FEATURES_NONE) != FEATURES_NONE)
+	uint32_t *slot = find_slot(f, name, len);
+	if (*slot != 0)
 		return err_set(info, ERR_BAD_MANIFEST, "two features are named \"%.64s\"", name);
 	if ((f->names[f->n] = strdup(name)) == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the feature names");
-	while (f->slots[i & (f->n_slots - 1)] != 0)
-		i++;
-	f->slots[i & (f->n_slots - 1)] = (uint32_t)++f->n;
+	*slot = (uint32_t)++f->n;
 	return ERR_OK;
 }
 

@@ -11,7 +11,8 @@
 enum {
 	ANSWER_MAX = 512 * 1024 * 1024,
 	KEEP_BYTES = 4 * 1024 * 1024, /* of each buffer, between requests */
-	HEAD_MAX = 4096
+	HEAD_MAX = 4096,
+	BODY_SLACK = 64 * 1024 /* over the largest body, so that a larger one shows itself */
 };
 
 struct route {
@@ -57,7 +58,7 @@ bool
 router_request_init(struct request *q, const struct server *server, size_t worker, struct fcgi_io *io)
 {
 	*q = (struct request){.server = server, .worker = worker, .io = io};
-	buf_init(&q->body, server->body_max + 64 * 1024);
+	buf_init(&q->body, server->body_max + BODY_SLACK);
 	rows_init(&q->rows, server->body_max, server->rows_max);
 	buf_init(&q->outputs, ANSWER_MAX);
 	buf_init(&q->answer, ANSWER_MAX);

@@ -26,7 +26,7 @@ rows_init(struct rows *r, size_t body_max, size_t n_max)
 {
 	*r = (struct rows){.n_max = n_max};
 	buf_init(&r->values, (body_max + FEATURES_MAX) * sizeof(float));
-	buf_init(&r->marks, 2 * FEATURES_MAX * sizeof(uint32_t));
+	buf_init(&r->marks, sizeof(uint32_t) * 2 * FEATURES_MAX);
 }
 
 void

@@ -395,22 +395,32 @@ count_descriptors(void)
 	return n >= 3 ? n - 3 : 0; /* ".", ".." and the one that reads them */
 }
 
+/* The first two numbers of /proc/self/statm: pages of address space, and resident ones; 0 where they cannot be read. */
+static void
+read_statm(unsigned long pages[2])
+{
+	char text[128] = "";
+	char *p = text;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f != NULL) {
+		text[fread(text, 1, sizeof text - 1, f)] = '\0';
+		(void)fclose(f);
+	}
+	pages[0] = strtoul(p, &p, 10);
+	pages[1] = strtoul(p, &p, 10);
+}
+
 /* The standard metrics of a process, https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
 static void
 write_process(const struct metrics *m, struct buf *out)
 {
 	struct rusage usage;
 	struct rlimit limit = {0};
-	unsigned long pages = 0;
-	unsigned long resident = 0;
+	unsigned long pages[2];
 	unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
-	FILE *f = fopen("/proc/self/statm", "re");
 
-	if (f != NULL) {
-		if (fscanf(f, "%lu %lu", &pages, &resident) != 2)
-			pages = resident = 0;
-		(void)fclose(f);
-	}
+	read_statm(pages);
 	(void)getrusage(RUSAGE_SELF, &usage);
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
@@ -418,9 +428,9 @@ write_process(const struct metrics *m, struct buf *out)
 			   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 				   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
 	head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
-	buf_printf(out, "process_resident_memory_bytes %lu\n", resident * page);
+	buf_printf(out, "process_resident_memory_bytes %lu\n", pages[1] * page);
 	head(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.");
-	buf_printf(out, "process_virtual_memory_bytes %lu\n", pages * page);
+	buf_printf(out, "process_virtual_memory_bytes %lu\n", pages[0] * page);
 	head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
 	buf_printf(out, "process_open_fds %" PRIu64 "\n", count_descriptors());
 	head(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.");
