@@ -167,6 +167,8 @@ fcgi_io_finish(struct fcgi_io *io)
 {
 	wait_begin(io);
 	FCGX_Finish_r(&io->request);
+	/* Also where the peer asked to keep the connection: a worker that waits for its next request would serve nobody else. */
+	FCGX_Free(&io->request, 1);
 	wait_end(io);
 }
 

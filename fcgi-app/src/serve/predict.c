@@ -50,8 +50,14 @@ is_type(const char *value, const char *type)
 static enum err
 read_type(struct request *q, enum body_type *type)
 {
+	const char *encoding = fcgi_io_param(q->io, "HTTP_CONTENT_ENCODING");
 	const char *value = fcgi_io_param(q->io, "CONTENT_TYPE");
 	char shown[64];
+
+	if (*encoding != '\0' && strcasecmp(encoding, "identity") != 0)
+		return err_set(&q->error, ERR_UNSUPPORTED_MEDIA_TYPE,
+					   "the body is encoded as \"%s\"; send it plain, without Content-Encoding",
+					   text_quote(encoding, strlen(encoding), shown, sizeof shown));
 
 	*type = BODY_JSON;
 	if (*value == '\0' || is_type(value, "application/json"))
