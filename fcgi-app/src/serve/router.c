@@ -127,6 +127,8 @@ router_serve(struct request *q)
 		e = err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the answer; try again later");
 	if (e != ERR_OK)
 		write_error(q);
+	else
+		q->error.code = ERR_OK; /* also where a handler met a failure and mended it */
 	uint64_t duration = now_ns() - start;
 	metrics_request_end(q->server->metrics, q->worker, route != NULL ? (size_t)(route - routes) : N_ROUTES, duration);
 	write_answer(q, strcmp(method, "HEAD") != 0);

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 static enum err take_over(struct socket *s, struct err_info *info);
 static enum err listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, int backlog, struct err_info *info);
 static enum err listen_tcp(struct socket *s, const char *address, int backlog, struct err_info *info);
@@ -88,6 +90,21 @@ prepare_path(const char *path, mode_t mode, const char *group, struct err_info *
 	return ERR_OK;
 }
 
+/* True where a process listens on the path: what a dead one left behind refuses connections. */
+static bool
+is_in_use(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return false;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	bool in_use = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
+	(void)close(fd);
+	return in_use;
+}
+
 /* Binds and listens under `making`, then renames it to `path`. */
 static enum err
 place(struct socket *s, const char *making, const char *path, mode_t mode, const char *group, int backlog, struct err_info *info)
@@ -124,6 +141,8 @@ listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, 
 		return err_set(info, ERR_FILE, "%.120s: the path is too long for a unix socket (about 95 bytes)", path);
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return err_set(info, ERR_FILE, "%s: exists and is not a socket; remove it or choose another path", path);
+	if (is_in_use(path))
+		return err_set(info, ERR_FILE, "%s: another process listens there; stop it or choose another path", path);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return err_set(info, ERR_FILE, "cannot make a unix socket: %s", strerror(errno));
@@ -147,9 +166,12 @@ resolve(const char *address, struct addrinfo **out, struct err_info *info)
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	const char *colon = strrchr(address, ':');
 	size_t len = (size_t)(colon - address);
+	long long port;
 
 	if (len >= sizeof host)
 		return err_set(info, ERR_FILE, "the socket's host name is too long");
+	if (!text_integer(colon + 1, 1, 65535, &port))
+		return err_set(info, ERR_FILE, "cannot listen on %s: the port must be a number from 1 to 65535", address);
 	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
 		address++;
 		len -= 2;

@@ -23,8 +23,8 @@ struct socket {
 
 /*
  * `address` is "" (descriptor 0 must be a listening socket), a path (it has a '/', or no ':'), or HOST:PORT. A unix socket is made under
- * another name and renamed, so that one that a running server has at `address` is taken over without a moment in which
- * nobody listens; it gets `mode` and, unless `group` is "", that group. ERR_FILE with a sentence.
+ * another name, gets `mode` and, unless `group` is "", that group, and is then renamed: it is never open to more than it should be.
+ * One that a dead process left is replaced; ERR_FILE where a living one listens, and for all else that goes wrong.
  */
 enum err socket_init(struct socket *s, const char *address, mode_t mode, const char *group, int backlog, struct err_info *info);
 
