@@ -247,14 +247,11 @@ stop(struct running *run)
 static void
 block_signals(sigset_t *awaited)
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
-
 	(void)sigemptyset(awaited);
 	(void)sigaddset(awaited, SIGTERM);
 	(void)sigaddset(awaited, SIGINT);
 	(void)sigaddset(awaited, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, awaited, NULL);
-	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* Until SIGTERM or SIGINT. */

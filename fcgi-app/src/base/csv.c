@@ -69,7 +69,7 @@ csv_text(const struct csv_cell *cell, char *out, size_t cap)
 	csv_trim(&p, &len);
 	for (const char *end = p + len; p < end;) {
 		size_t size = text_utf8(p, end);
-		if (size == 0 || n + size >= cap)
+		if (size == 0 || *p == '\0' || n + size >= cap)
 			return false;
 		memcpy(out + n, p, size);
 		n += size;

@@ -43,7 +43,7 @@ enum err csv_row(struct csv_reader *r, bool *more);
 /* Gives the row's next cell; `*more` is false behind its last. ERR_BAD_CSV for a quote that does not close or closes mid-cell. */
 enum err csv_cell(struct csv_reader *r, struct csv_cell *cell, bool *more);
 
-/* Copies a cell's text without doubled quotes and outer blanks, NUL-terminated; false where it does not fit or is not UTF-8. */
+/* Copies a cell's text without doubled quotes and outer blanks, NUL-terminated; false where it does not fit, is not UTF-8 or holds a NUL. */
 bool csv_text(const struct csv_cell *cell, char *out, size_t cap);
 
 /*

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -47,7 +48,10 @@ fcgi_io_start(void)
 	 * spares a sleep and a wake-up per request.
 	 */
 	(void)setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1);
-	return FCGX_Init() == 0;
+	if (FCGX_Init() != 0)
+		return false;
+	/* libfcgi has just taken both: SIGUSR1 would make every later accept fail. */
+	return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGUSR1, SIG_IGN) != SIG_ERR;
 }
 
 struct fcgi_io *

@@ -15,7 +15,7 @@
  */
 struct fcgi_io;
 
-/* Once, before any thread. False where libfcgi cannot start. */
+/* Once, before any thread; SIGPIPE and SIGUSR1 are ignored from then on. False where libfcgi cannot start. */
 bool fcgi_io_start(void);
 
 /* `listen_fd` is borrowed and non-blocking. NULL without memory. */

@@ -70,23 +70,26 @@ read_type(struct request *q, enum body_type *type)
 				   text_quote(value, strlen(value), shown, sizeof shown));
 }
 
-/* The query's `output`: value or margin. Other names in a query do not matter. */
+/* The query's `output`: value or margin, at most once. Other names in a query do not matter. */
 static enum err
 read_output(struct request *q, enum booster_output *output)
 {
+	size_t n_seen = 0;
+	bool known = true;
+
 	*output = BOOSTER_VALUE;
 	for (const char *p = q->query; *p != '\0';) {
 		size_t len = strcspn(p, "&");
-		if (strncmp(p, "output=", 7) == 0) {
-			if (len == 13 && strncmp(p + 7, "margin", 6) == 0)
-				*output = BOOSTER_MARGIN;
-			else if (len == 12 && strncmp(p + 7, "value", 5) == 0)
-				*output = BOOSTER_VALUE;
-			else
-				return err_set(&q->error, ERR_BAD_PARAMETER, "the query's output can be value or margin");
+		if (strncmp(p, "output", 6) == 0 && (len == 6 || p[6] == '=')) {
+			bool margin = len == 13 && strncmp(p, "output=margin", len) == 0;
+			known = known && (margin || (len == 12 && strncmp(p, "output=value", len) == 0));
+			*output = margin ? BOOSTER_MARGIN : BOOSTER_VALUE;
+			n_seen++;
 		}
 		p += len + (p[len] == '&');
 	}
+	if (!known || n_seen > 1)
+		return err_set(&q->error, ERR_BAD_PARAMETER, "the query's output must be value or margin, once: ?output=margin");
 	return ERR_OK;
 }
 
