@@ -18,6 +18,7 @@ RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjso
                 lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
 TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas
+BARE_PACKAGES = mmdebstrap
 LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
 
 # What the project needs is added to the user's flags, not put in their place.
@@ -39,7 +40,7 @@ UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test
 MAN      = $(BUILD)/man/futaie.1 $(BUILD)/man/futaie-serve.1
 
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench deps deps-run deps-bench deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -51,6 +52,9 @@ run: deps-run ## start futaie and lighttpd with the models of MODELS, in the for
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py $(T)
+
+test-bare-root: deps deps-bare ## try make run and make test in a bare Debian 12 made by mmdebstrap; as root
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py bare-root
 
 check: test ## the same as test
 
@@ -67,12 +71,14 @@ deps-run:
 deps-bench:
 	@fcgi-app/deps.sh $(BENCH_PACKAGES)
 
+deps-bare:
+	@fcgi-app/deps.sh $(BARE_PACKAGES)
+
 deps-lint:
 	@fcgi-app/deps.sh $(LINT_PACKAGES)
 
 lint: deps deps-lint ## check style and warnings of everything, with gcc and clang
-	@$(MAKE) --no-print-directory -s conf
-	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec tests/lint.sh
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py lint
 
 fmt: deps-lint ## format the C sources
 	clang-format -i $(SOURCES) $(wildcard fcgi-app/src/*.h fcgi-app/src/*/*.h tests/unit/*.[ch])

@@ -1,0 +1,1 @@
+"""What the tests share: the TAP plugin, the parts that they start, and the clients that they talk with."""
