@@ -95,7 +95,7 @@ csv_float(const struct csv_cell *cell, float *out, struct err_info *info)
 	if (result == TEXT_OK && after == p + len)
 		return ERR_OK;
 	text_quote(p, len, shown, sizeof shown);
-	if (result == TEXT_TOO_BIG)
+	if (result == TEXT_TOO_BIG && after == p + len)
 		return err_set(info, ERR_BAD_NUMBER, "%s is beyond float32 (at most 3.4028235e38)", shown);
 	if (strncasecmp(p + (*p == '-' || *p == '+'), "inf", 3) == 0)
 		return err_set(info, ERR_BAD_NUMBER, "\"%s\" is not a value a feature can have; an empty cell or NaN means missing", shown);
