@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "model/store.h"
 
@@ -191,15 +191,6 @@ find_served(const struct catalog *c, const struct entry *entry, const char *vers
 	return NULL;
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 enum err
 catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice,
 					   bool *unloaded, struct err_info *info)
@@ -212,7 +203,7 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 		return unknown_model(name, info);
 	struct served *s = find_served(c, entry, version);
 	if (s != NULL) {
-		atomic_store_explicit(&s->used_ns, now_ns(), memory_order_relaxed);
+		atomic_store_explicit(&s->used_ns, clock_now_ns(), memory_order_relaxed);
 		return take(s, choice);
 	}
 	if (!store_has_version(entry->stored, version))
@@ -310,7 +301,7 @@ new_served(const struct catalog_source *source, struct model *model)
 	s->model = model;
 	s->series = metrics_series(source->metrics, model_name(model), model_version(model));
 	s->refs = 1;
-	s->used_ns = now_ns();
+	s->used_ns = clock_now_ns();
 	return s;
 }
 

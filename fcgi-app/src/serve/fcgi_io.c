@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 enum {
@@ -27,10 +27,7 @@ static enum err read_body(struct fcgi_io *io, struct buf *body, size_t max, stru
 static void
 wait_begin(struct fcgi_io *io)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	atomic_store_explicit(&io->waiting_since_ns, (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec, memory_order_relaxed);
+	atomic_store_explicit(&io->waiting_since_ns, clock_now_ns(), memory_order_relaxed);
 }
 
 static void

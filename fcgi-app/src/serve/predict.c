@@ -1,8 +1,8 @@
 /* predict.c - POST /predict and its kin: rows in, predictions out */
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "serve/request.h"
 
@@ -15,15 +15,6 @@ struct counted {
 };
 
 static enum err answer_rows(struct request *q, enum booster_output output, enum body_type type, struct counted *counted);
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 /* True where the header's value is `type`, alone or with parameters of which a charset can only be UTF-8. */
 static bool
@@ -186,9 +177,9 @@ print_predictions(struct request *q, const struct model *m, enum booster_output 
 	buf_str(&q->answer, "{\"predictions\":[");
 	for (size_t row = 0; row < q->rows.n; row += chunk) {
 		size_t n = q->rows.n - row < chunk ? q->rows.n - row : chunk;
-		uint64_t start = now_ns();
+		uint64_t start = clock_now_ns();
 		enum err e = model_predict(m, &q->caller, output, values + row * n_features, n, outputs, &q->error);
-		*duration_ns += now_ns() - start;
+		*duration_ns += clock_now_ns() - start;
 		if (e != ERR_OK)
 			return e;
 		for (size_t i = 0; i < n; i++) {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 enum {
@@ -80,15 +80,6 @@ router_request_release(struct request *q)
 	buf_release(&q->line);
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 /* Empties what the last request left, and gives back what an unusually large one took. */
 static void
 reset(struct request *q)
@@ -109,7 +100,7 @@ reset(struct request *q)
 void
 router_serve(struct request *q)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_now_ns();
 	const char *method = fcgi_io_param(q->io, "REQUEST_METHOD");
 	const struct route *route = NULL;
 
@@ -129,7 +120,7 @@ router_serve(struct request *q)
 		write_error(q);
 	else
 		q->error.code = ERR_OK; /* also where a handler met a failure and mended it */
-	uint64_t duration = now_ns() - start;
+	uint64_t duration = clock_now_ns() - start;
 	metrics_request_end(q->server->metrics, q->worker, route != NULL ? (size_t)(route - routes) : N_ROUTES, duration);
 	write_answer(q, strcmp(method, "HEAD") != 0);
 	log_request(q, method, duration); /* the parameters die with the request, so before its end */

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "serve/router.h"
 
 enum {
@@ -116,11 +117,9 @@ workers_open(const struct workers_options *options, struct workers **out, struct
 void
 workers_watch(struct workers *w)
 {
-	struct timespec now;
 	uint64_t limit_ns = (uint64_t)w->options.io_timeout_s * 1000000000U;
+	uint64_t now_ns = clock_now_ns();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 	for (size_t i = 0; i < w->n; i++) {
 		struct worker *worker = &w->workers[i];
 		uint64_t since = worker->started ? fcgi_io_waiting_since(worker->io) : 0;
