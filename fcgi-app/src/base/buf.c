@@ -55,7 +55,7 @@ buf_reserve(struct buf *b, size_t extra)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
 	if (cap > b->max)
 		cap = b->max;
-	char *data = realloc(b->data, cap);
+	char *data = realloc(b->data, cap + 1); /* one more, for the NUL of buf_peek() */
 	if (data == NULL) {
 		b->failed = true;
 		return false;
@@ -98,7 +98,7 @@ buf_printf(struct buf *b, const char *format, ...)
 const char *
 buf_peek(struct buf *b)
 {
-	if (!buf_reserve(b, 1))
+	if (b->data == NULL)
 		return "";
 	b->data[b->len] = '\0';
 	return b->data;

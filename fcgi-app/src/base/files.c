@@ -9,21 +9,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Up to the end of the file, which may have grown or shrunk since its size was asked. */
 static enum err
 read_all(int fd, const char *path, size_t size, struct buf *b, struct err_info *info)
 {
-	if (!buf_reserve(b, size + 1))
+	char beyond[1]; /* where the buffer is full, a byte more tells whether the file is too long */
+
+	if (!buf_reserve(b, size))
 		return err_set(info, ERR_FILE, "%s: %zu bytes are more than the %zu that are accepted", path, size, b->max);
 	for (;;) {
-		ssize_t n = read(fd, b->data + b->len, b->cap - b->len);
+		size_t room = b->cap - b->len;
+		ssize_t n = read(fd, room > 0 ? b->data + b->len : beyond, room > 0 ? room : sizeof beyond);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_set(info, ERR_FILE, "%s: cannot read: %s", path, strerror(errno));
 		if (n == 0)
 			return ERR_OK;
-		b->len += (size_t)n;
-		if (!buf_reserve(b, 1))
+		if (room > 0)
+			b->len += (size_t)n;
+		else
+			buf_add(b, beyond, sizeof beyond);
+		if (!buf_ok(b))
 			return err_set(info, ERR_FILE, "%s: grew beyond %zu bytes while it was read", path, b->max);
 	}
 }

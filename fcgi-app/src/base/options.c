@@ -161,23 +161,23 @@ out:
 static void
 print_wrapped(FILE *out, const char *text, size_t column, int indent, const char *prefix)
 {
+	const char *separator = "";
+
 	while (*text != '\0') {
 		size_t len = strcspn(text, " ");
-		if (column + len >= HELP_COLUMNS) {
+		if (column + strlen(separator) + len > HELP_COLUMNS) {
 			(void)fprintf(out, "\n%*s%s", indent, "", prefix);
 			column = (size_t)indent + strlen(prefix);
+			separator = "";
 		}
-		(void)fprintf(out, "%.*s", (int)len, text);
-		column += len;
-		text += len;
-		if (*text == ' ' && *++text != '\0') {
-			(void)fputc(' ', out);
-			column++;
-		}
+		(void)fprintf(out, "%s%.*s", separator, (int)len, text);
+		column += strlen(separator) + len;
+		separator = " ";
+		text += len + (text[len] == ' ');
 	}
 }
 
-/* "; 1 to 256", "; all, errors or none", or nothing. */
+/* " From 1 to 256.", " One of all, errors.", or nothing. */
 static void
 describe_range(const struct options_row *row, char *text, size_t cap)
 {
@@ -207,15 +207,16 @@ describe(const struct options_row *row, char *text, size_t cap)
 void
 options_print_help(const struct options_table *table, FILE *out)
 {
-	(void)fprintf(out, "usage: futaie %s %s\n\n", table->command, table->synopsis);
+	(void)fprintf(out, "usage: futaie %s%s%s\n\n", table->command, table->synopsis[0] != '\0' ? " " : "", table->synopsis);
 	print_wrapped(out, table->summary, 0, 0, "");
 	(void)fprintf(out, "\n\n");
 	for (size_t i = 0; i < table->n_rows; i++) {
 		const struct options_row *row = &table->rows[i];
 		char text[1024];
 		char left[64];
-		int n = snprintf(left, sizeof left, "  %c%c%s--%s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
-						 row->letter ? ", " : "  ", row->name, row->type == OPTIONS_FLAG ? "" : row->value);
+		int n = snprintf(left, sizeof left, "  %c%c%s--%s%s%s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+						 row->letter ? ", " : "  ", row->name, row->type == OPTIONS_FLAG ? "" : " ",
+						 row->type == OPTIONS_FLAG ? "" : row->value);
 		(void)fprintf(out, "%-*s", HELP_INDENT, left);
 		if (n >= HELP_INDENT)
 			(void)fprintf(out, "\n%*s", HELP_INDENT, "");
@@ -266,7 +267,7 @@ options_print_conf(const struct options_table *table, FILE *out)
 		describe(row, text, sizeof text);
 		(void)fprintf(out, "\n# ");
 		print_wrapped(out, text, 2, 0, "# ");
-		(void)fprintf(out, "\n#%s = %s\n", row->name, row->initial);
+		(void)fprintf(out, "\n#%s =%s%s\n", row->name, row->initial[0] != '\0' ? " " : "", row->initial);
 	}
 }
 
@@ -312,7 +313,9 @@ set_value(const struct options_row *row, void *values, const char *text, struct 
 	case OPTIONS_CHOICE:
 		return set_choice(row, value, text, info);
 	case OPTIONS_FLAG:
-		*(bool *)value = strcmp(text, "yes") == 0;
+		if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+			return err_set(info, ERR_USAGE, "%s must be yes or no, not \"%.60s\"", row->name, text);
+		*(bool *)value = text[0] == 'y';
 		return ERR_OK;
 	}
 	return ERR_OK;
