@@ -279,3 +279,38 @@ def test_threads(fresh, shipped_models):
     with pytest.raises(socket.timeout):
         app.request("POST", "/predict", EXAMPLE_BODY, timeout_s=0.5)
     assert [the_rest(peer).status for peer in peers] == [200] * 3
+
+
+# Who hands the socket over
+
+class SpawningLighttpd(stack.Lighttpd):
+    """lighttpd that makes the socket and starts futaie on it by itself (bin-path), with a configuration of a few lines."""
+
+    def place(self, app_socket, settings):
+        command = f"{stack.FUTAIE.resolve()} serve --models {models.SHIPPED}"
+        return "\n".join(['server.modules = ("mod_fastcgi")', f'server.document-root = "{self.folder.resolve()}"', 'server.bind = "127.0.0.1"',
+                          f"server.port = {self.http_port}", f'server.errorlog = "{self.folder.resolve() / "lighttpd.log"}"',
+                          f'fastcgi.server = ("/" => (("socket" => "{app_socket}", "bin-path" => "{command}", "max-procs" => 1,'
+                          ' "check-local" => "disable")))', ""])
+
+    def start(self):
+        self.launch([stack.path_of("lighttpd"), "-D", "-f", self.configuration])
+        self.wait_ready(lambda: stack.accepts(self.http_port))
+        return self
+
+
+def test_bin_path():
+    """lighttpd's bin-path starts it with the socket as descriptor 0, and it answers"""
+    with SpawningLighttpd((stack.scratch("spawned") / "app.sock").resolve()) as front:
+        reply = http.Client(front.http_port).post("/predict", EXAMPLE_BODY)
+        assert (reply.status, reply.json()["model"]) == (200, CALIFORNIA), reply
+
+
+def test_spawn_fcgi():
+    """spawn-fcgi starts it with the socket as descriptor 0, and it answers"""
+    path = stack.scratch("spawned") / "app.sock"
+    with stack.Part() as spawned:
+        spawned.launch([stack.path_of("spawn-fcgi"), "-n", "-s", path, "--", stack.FUTAIE.resolve(), "serve", "--models", models.SHIPPED])
+        spawned.wait_ready(path.exists)
+        reply = fcgi.request(str(path), "POST", "/predict", EXAMPLE_BODY)
+        assert (reply.status, reply.json()["model"]) == (200, CALIFORNIA), reply
