@@ -72,6 +72,8 @@ GROUPS = {
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
         sanitized("address", "predict", "models", "badinput", "lifecycle"), sanitized("thread", "metrics", "models", "lifecycle")], 300),
+    "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
+        [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
     "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 560, always=False),
 }

@@ -1,0 +1,15 @@
+-- post.lua - wrk posts the example row to /predict and ends with one line of JSON (bench.py reads it)
+--
+-- Unlike tests/lib/predict.lua it has no response(): wrk then neither keeps headers and bodies nor calls Lua for each answer, which
+-- would take a processor from the servers it measures.
+wrk.method = "POST"
+wrk.path = "/predict"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
+
+function done(summary, latency, requests)
+   local errors = summary.errors
+   io.write(string.format('\n{"requests": %d, "duration_us": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d, "p50_us": %d, "p99_us": %d}\n',
+      summary.requests, summary.duration, errors.status, errors.connect, errors.read, errors.write, errors.timeout,
+      latency:percentile(50), latency:percentile(99)))
+end

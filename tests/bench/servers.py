@@ -1,0 +1,112 @@
+"""servers.py - what is measured: futaie and a constant answer behind the shipped lighttpd, and Flask's own server
+
+Each is started by its real way in (webserver-conf/run.sh, python3 flask_app.py), on free ports of loopback, with all that it writes under
+$BUILD/bench, and has the processes whose time is counted: name → pid.
+"""
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import http, stack             # noqa: E402
+
+FOLDER = stack.BUILD / "bench"
+HERE = Path(__file__).resolve().parent
+MODELS = stack.ROOT / "models"
+MODEL = "california-housing"
+BODY = {"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}
+COMPILE_S = 60
+
+
+def folder(name):
+    made = FOLDER / name
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def model_file():
+    version = json.loads((MODELS / MODEL / "aliases.json").read_text())["champion"]
+    manifest = json.loads((MODELS / MODEL / version / "manifest.json").read_text())
+    return MODELS / MODEL / version / manifest["model_file"]
+
+
+def prediction(port):
+    """What the server says to the example row: it is the right one, or nothing is worth measuring."""
+    client = http.Client(port)
+    try:
+        reply = client.post("/predict", BODY)
+    finally:
+        client.close()
+    assert reply.status == 200, f"/predict answers {reply.status}: {reply.text()[:200]}"
+    return reply.json()["predictions"][0]
+
+
+class Futaie(stack.MakeRun):
+    """futaie behind lighttpd, as make run starts them."""
+
+    label = "futaie"
+    program = stack.FUTAIE
+
+    def __init__(self):
+        super().__init__(MODELS, build=folder(self.label), absolute=True)
+
+    def environment(self):
+        return {**super().environment(), "FUTAIE": str(self.program.resolve())}
+
+    @property
+    def port(self):
+        return self.http_port
+
+    def pids(self):
+        """The application first, then lighttpd."""
+        found = {}
+        for pid, command in self.processes().items():
+            name = os.path.basename(command.split(" ")[0])
+            if name in (self.program.name, "lighttpd"):
+                found["lighttpd" if name == "lighttpd" else "application"] = pid
+        return {name: found[name] for name in ("application", "lighttpd")}
+
+    def stop(self, number=None):
+        self.interrupt()
+        self.wait(30)
+        self.kill()
+
+
+class Constant(Futaie):
+    """The same with a FastCGI responder in futaie's place that answers a constant."""
+
+    label = "constant"
+    program = FOLDER / "constant.bin"
+
+    def __init__(self):
+        compile_constant(self.program)
+        super().__init__()
+
+
+def compile_constant(program):
+    program.parent.mkdir(parents=True, exist_ok=True)
+    libraries = shlex.split(subprocess.run(["pkg-config", "--cflags", "--libs", "fcgi"], check=True, capture_output=True, text=True).stdout)
+    subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", program, HERE / "constant.c", *libraries],
+                   check=True, timeout=COMPILE_S)
+
+
+class Flask(stack.Part):
+    """Flask's own server with the same model: a thread and a connection a request."""
+
+    name = label = "flask"
+
+    def __init__(self):
+        super().__init__(folder(self.label))
+        self.port, = stack.free_ports(1)
+        self.launch(["/usr/bin/python3", HERE / "flask_app.py", model_file(), self.port])
+        self.wait_ready(lambda: stack.accepts(self.port))
+
+    def pids(self):
+        return {"application": self.pid}
+
+    def stop(self, number=None):
+        self.kill()             # it has no way to end cleanly
