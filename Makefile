@@ -13,6 +13,7 @@ HTTP_PORT  ?= 5001
 HTTPS_PORT ?= 8443
 MODELS     ?= models
 BIND       ?= 127.0.0.1
+DEFAULT_MODEL ?=# the model of /predict where MODELS has several
 
 RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
                 lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
@@ -47,7 +48,7 @@ all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 run: deps-run ## start futaie and lighttpd with the models of MODELS, in the foreground; Ctrl-C stops both
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
-	    exec webserver-conf/run.sh
+	    SERVE_ARGS='$(if $(DEFAULT_MODEL),--default-model $(DEFAULT_MODEL)) $(SERVE_ARGS)' exec webserver-conf/run.sh
 
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
@@ -105,7 +106,9 @@ dist: ## a source archive of the last commit, under BUILD
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
-	    printf '%-12s %s\n' "$$name" "$$text"; done
+	    printf '%-15s %s\n' "$$name" "$$text"; done
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND'
+	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for the tests that want real rows.'
 
 unit-tests: $(UNITS)
 

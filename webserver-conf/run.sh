@@ -154,22 +154,37 @@ done
 
 shown=$target
 case $shown in 127.0.0.1 | '[::1]') shown=localhost ;; esac
+cacert=${tls#"$PWD"/}/cert.pem
 cat <<EOF
 
 futaie is ready.
 
   https://$shown:$HTTPS_PORT/     http://$shown:$HTTP_PORT/
 
-  curl --cacert ${tls#"$PWD"/}/cert.pem https://$shown:$HTTPS_PORT/predict \\
+EOF
+if [ -d "$MODELS/california-housing" ]; then
+    path=/predict # the default model's, which this is where it is alone
+    set -- "$MODELS"/*/aliases.json
+    [ $# = 1 ] || path=/models/california-housing/predict
+    cat <<EOF
+  curl --cacert $cacert https://$shown:$HTTPS_PORT$path \\
     -H 'Content-Type: application/json' \\
     -d '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
 
-  curl http://$shown:$HTTP_PORT/predict \\
+  curl http://$shown:$HTTP_PORT$path \\
     -H 'Content-Type: application/json' \\
     -d '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
+EOF
+else
+    cat <<EOF
+  curl --cacert $cacert https://$shown:$HTTPS_PORT/models      lists the models,
+  /models/NAME tells one's features, and POST /models/NAME/predict asks it.
+EOF
+fi
+cat <<EOF
 
 Models: $MODELS     Logs: ${log#"$PWD"/}/futaie.log, access.log, error.log
-Ctrl-C stops everything.
+After a change of the models: kill -HUP $app     Ctrl-C stops everything.
 EOF
 
 # --- until one of the two ends, or we are told to stop --------------------------------------------------------------

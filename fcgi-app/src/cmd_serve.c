@@ -137,7 +137,8 @@ test_champion(const struct serve *o, const struct store_model *stored)
 	const char *version = store_alias(stored, "champion");
 
 	if (version == NULL) {
-		(void)printf("model %s: no champion, so it is not served\n", stored->name);
+		(void)printf("model %s: no champion, so it is not served; %s/%s/aliases.json names one: {\"champion\": \"1\"}\n",
+					 stored->name, o->models, stored->name);
 		return true;
 	}
 	if (model_open(o->models, stored->name, version, &model, &info) != ERR_OK) {
@@ -156,14 +157,24 @@ test_store(const struct serve *o)
 {
 	struct store store;
 	struct err_info info;
+	size_t n_champions = 0;
 	bool ok = true;
 
 	if (store_init(&store, o->models, &info) != ERR_OK) {
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_FAILED;
 	}
-	for (size_t i = 0; i < store.n_models; i++)
+	for (size_t i = 0; i < store.n_models; i++) {
 		ok = test_champion(o, &store.models[i]) && ok;
+		n_champions += store_alias(&store.models[i], "champion") != NULL;
+	}
+	if (n_champions == 0) {
+		(void)fprintf(stderr,
+					  "futaie serve: nothing in %s would be served; a store is MODELS/NAME/VERSION/manifest.json and "
+					  "MODELS/NAME/aliases.json\n",
+					  o->models);
+		ok = false;
+	}
 	if (o->default_model[0] != '\0' && store_find(&store, o->default_model) == NULL) {
 		(void)fprintf(stderr, "futaie serve: %s has no model \"%s\", which --default-model names\n", o->models, o->default_model);
 		ok = false;
@@ -197,6 +208,18 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	return registry_open(&source, n_threads, &server->registry, &n_failed, info);
 }
 
+/* A store without a champion is no failure: one may be promoted later. But it is hardly meant. */
+static void
+warn_if_unready(const struct server *server)
+{
+	bool ready = catalog_ready(registry_enter(server->registry, 0)); /* as worker 0, which is not there yet */
+
+	registry_leave(server->registry, 0);
+	if (!ready)
+		log_message(&server->log, LOG_WARN, "not_ready",
+					"no model is served: the store has no champion; answers are 503 until SIGHUP finds one");
+}
+
 static enum err
 start(const struct serve *o, struct running *run, struct err_info *info)
 {
@@ -224,6 +247,7 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 											.n = n_threads,
 											.io_timeout_s = (unsigned)o->io_timeout_s,
 											.serve_queue = !run->socket.handed_over};
+	warn_if_unready(&run->server);
 	e = workers_open(&workers, &run->workers, info);
 	if (e == ERR_OK)
 		log_message(&run->server.log, LOG_INFO, "start", "futaie %s serves %s with %zu threads", FUTAIE_VERSION, o->models,

@@ -24,7 +24,7 @@ class Figure:
 
     def measured(self):
         if not self.values:
-            return f"not measured: {self.problem}"
+            return "not measured"
         if len(self.values) == 1:
             return amount(self.median, self.unit)
         return f"{amount(self.median, self.unit)} ({amount(min(self.values))}–{amount(max(self.values))})"

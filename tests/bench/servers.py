@@ -70,11 +70,6 @@ class Futaie(stack.MakeRun):
                 found["lighttpd" if name == "lighttpd" else "application"] = pid
         return {name: found[name] for name in ("application", "lighttpd")}
 
-    def stop(self, number=None):
-        self.interrupt()
-        self.wait(30)
-        self.kill()
-
 
 class Constant(Futaie):
     """The same with a FastCGI responder in futaie's place that answers a constant."""

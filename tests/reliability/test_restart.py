@@ -27,7 +27,6 @@ GOOD, BAD, ABORTED = 20_000, 500, 100
 def run(shipped_models):
     with stack.MakeRun(shipped_models) as started:
         yield started
-        started.interrupt()
 
 
 class Client:

@@ -8,6 +8,7 @@
 #define GOOD                                                                                                                       \
 	"{\"name\":\"m\",\"version\":\"2\",\"created\":\"2026-01-01T00:00:00Z\",\"objective\":\"reg:squarederror\","                   \
 	"\"model_file\":\"model.ubj\",\"sha256\":\"0123456789012345678901234567890123456789012345678901234567890123\","                \
+	"\"xgboost_version\":\"1.7.4\","                                                                                               \
 	"\"features\":[{\"name\":\"a\",\"type\":\"float\"},{\"name\":\"b\",\"type\":\"float\",\"distribution\":{\"mean\":0.5}}],"      \
 	"\"metrics\":{\"rmse\":0.25},\"golden\":{\"inputs\":[[1,null],[0.1,-3e38]],\"outputs\":[1.5,null]},\"target\":\"t\","          \
 	"\"unknown\":[1]}"
@@ -97,7 +98,8 @@ check_edit(const char *path, const char *json, enum err e, const char *sentence)
 static void
 missing_members(void **state)
 {
-	static const char *const names[] = {"name", "version", "created", "objective", "model_file", "sha256", "features", "metrics"};
+	static const char *const names[] = {"name",   "version",         "created",  "objective", "model_file",
+										"sha256", "xgboost_version", "features", "metrics"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -228,6 +228,14 @@ other_sha256(cJSON *manifest)
 }
 
 static void
+names_exchanged(cJSON *manifest)
+{
+	cJSON *features = cJSON_GetObjectItemCaseSensitive(manifest, "features");
+
+	cJSON_InsertItemInArray(features, 0, cJSON_DetachItemFromArray(features, 1));
+}
+
+static void
 one_feature_more(cJSON *manifest)
 {
 	cJSON *feature = cJSON_CreateObject();
@@ -261,6 +269,13 @@ static void
 golden_far(cJSON *manifest)
 {
 	shift_golden(manifest, 0.5);
+}
+
+static void
+newer_and_far(cJSON *manifest)
+{
+	cJSON_SetValuestring(cJSON_GetObjectItemCaseSensitive(manifest, "xgboost_version"), "99.0.0");
+	golden_far(manifest);
 }
 
 static void
@@ -299,8 +314,11 @@ other_manifests(void **state)
 		 "the manifest's objective is reg:logistic, the model file's reg:squarederror"},
 		{"name", other_name, ERR_BAD_MANIFEST, "it is of hut version 1, but lies in the folder of house version 1"},
 		{"version", other_version, ERR_BAD_MANIFEST, "it is of house version 2, but lies in the folder of house version 1"},
-		{"sha256 in capitals", other_sha256, ERR_SHA256_MISMATCH, "but the manifest says BDD3"},
+		{"sha256 in capitals", other_sha256, ERR_BAD_MANIFEST, "must be 64 lower-case hexadecimal digits"},
 		{"a feature more", one_feature_more, ERR_BAD_MANIFEST, "the manifest names 6 features, the model file has 5"},
+		{"two names exchanged", names_exchanged, ERR_BAD_MANIFEST, "but the model file names it"},
+		{"a newer XGBoost and a golden row far off", newer_and_far, ERR_GOLDEN_MISMATCH,
+		 "it was saved by XGBoost 99.0.0, which is newer"},
 		{"golden row far off", golden_far, ERR_GOLDEN_MISMATCH, "golden row 1 gives "},
 		{"golden row off by 2e-4", golden_beyond_tolerance, ERR_GOLDEN_MISMATCH, "golden row 1 gives "},
 		{"golden row null", golden_missing, ERR_GOLDEN_MISMATCH, "golden row 1 gives "},

@@ -3,11 +3,12 @@
 
 #include <sys/mman.h>
 
+#include "base/text.h"
 #include "expected.h"
 #include "heap.h"
 #include "peer.h"
 
-enum { BODY_MAX = 4096, ROWS_MAX = 100 };
+enum { BODY_MAX = 64 * 1024, ROWS_MAX = BOOSTER_CHUNK_ROWS + 100 /* two chunks of an answer */ };
 
 static struct server server;
 static struct request worker;
@@ -117,70 +118,90 @@ check_head(const char *row, const struct peer_answer *a)
 	check_integer(row, (strstr(a->text, "\r\nAllow: ") != NULL), status_of(a) == 405);
 }
 
-/* The row of a fixture's expectations as the body of a request. */
+/* The rows [first, first + n) of a fixture as the body of a request. */
 static void
-fixture_body(const char *fixture, size_t row, char *out, size_t cap)
+make_body(const struct expected *x, size_t first, size_t n, struct buf *out)
 {
-	struct expected x = {0};
-	size_t n = (size_t)snprintf(out, cap, "{\"features\":[[");
-
-	expected_init(&x, fixture);
-	for (size_t i = 0; i < x.n_features; i++) {
-		float value = x.rows[row * x.n_features + i];
-		n += (size_t)snprintf(out + n, cap - n, "%s", i == 0 ? "" : ",");
-		n += isnan(value) ? (size_t)snprintf(out + n, cap - n, "null") : (size_t)snprintf(out + n, cap - n, "%.9g", (double)value);
+	buf_reset(out);
+	buf_str(out, "{\"features\":[");
+	for (size_t i = first * x->n_features; i < (first + n) * x->n_features; i++) {
+		buf_str(out, i > first * x->n_features ? "," : "");
+		buf_str(out, i % x->n_features == 0 ? "[" : "");
+		text_json_float(out, x->rows[i]);
+		buf_str(out, i % x->n_features == x->n_features - 1 ? "]" : "");
 	}
-	(void)snprintf(out + n, cap - n, "]]}");
-	expected_release(&x);
+	buf_str(out, "]}");
+	assert_true(buf_ok(out));
 }
 
-/* Asks for row `row` of a fixture at `uri`; the answer must be its predictions, or margins. */
+/* One row's element of "predictions" is a number, or an array of them, with the bits of `expected`. */
 static void
-check_prediction(const char *uri, const char *fixture, size_t row, bool margin, const char *model, const char *version)
+check_row(const char *uri, const cJSON *row, const float *expected, size_t width)
+{
+	check_integer(uri, cJSON_IsArray(row), width > 1);
+	check_integer(uri, width > 1 ? cJSON_GetArraySize(row) : 1, width);
+	for (size_t i = 0; i < width; i++)
+		check_float(uri, expected_number(width > 1 ? cJSON_GetArrayItem(row, (int)i) : row), expected[i]);
+}
+
+/* Asks for rows of a fixture at `uri`; the answer must be its predictions, or margins. */
+static void
+check_prediction(const char *uri, const char *fixture, size_t first, size_t n, const char *model, const char *version)
 {
 	struct expected x = {0};
-	char body[512];
+	struct buf body;
+	bool margin = strstr(uri, "output=margin") != NULL;
 
-	fixture_body(fixture, row, body, sizeof body);
-	const struct call call = {"POST", uri, "application/json", body, NULL, NULL};
+	expected_init(&x, fixture);
+	size_t width = margin ? x.n_margins : x.n_values;
+	const float *values = margin ? x.margins : x.predictions;
+	buf_init(&body, BODY_MAX);
+	make_body(&x, first, n, &body);
+	const struct call call = {"POST", uri, "application/json", buf_peek(&body), NULL, NULL};
 	struct peer_answer a = ask(&call);
 	check_integer(uri, status_of(&a), 200);
 	check_head(uri, &a);
 	cJSON *tree = cJSON_Parse(body_of(&a));
-	assert_non_null(tree);
-	expected_init(&x, fixture);
-	size_t width = margin ? x.n_margins : x.n_values;
-	const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tree, "predictions"), 0);
-	check_integer(uri, cJSON_IsArray(first), width > 1);
-	for (size_t i = 0; i < width; i++) {
-		float got = expected_number(width > 1 ? cJSON_GetArrayItem(first, (int)i) : first);
-		check_float(uri, got, (margin ? x.margins : x.predictions)[row * width + i]);
-	}
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "predictions");
+	check_integer(uri, cJSON_GetArraySize(list), n);
+	for (size_t i = 0; i < n; i++)
+		check_row(uri, cJSON_GetArrayItem(list, (int)i), values + (first + i) * width, width);
 	check_string(uri, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "model")), model);
 	check_string(uri, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "version")), version);
 	check_integer(uri, cJSON_GetArraySize(tree), 3);
-	expected_release(&x);
 	cJSON_Delete(tree);
 	peer_answer_release(&a);
+	buf_release(&body);
+	expected_release(&x);
 }
 
 static void
 predictions(void **state)
 {
+	static const struct {
+		const char *uri;
+		const char *fixture;
+		const char *model;
+		const char *version;
+	} rows[] = {
+		{"/predict", "reg-squarederror", "house", "2"},
+		{"/models/house/predict", "reg-squarederror", "house", "2"},
+		{"/models/house/versions/2/predict", "reg-squarederror", "house", "2"},
+		{"/models/house/versions/1/predict", "reg-gamma", "house", "1"},
+		{"/models/claims/versions/1/predict", "reg-gamma", "claims", "1"},
+		{"/models/kinds/predict", "multi-softprob", "kinds", "7"},
+		{"/models/kinds/predict?output=margin", "multi-softprob", "kinds", "7"},
+		{"/models/house/versions/1/predict?output=margin", "reg-gamma", "house", "1"},
+		{"/predict?x=1&output=value", "reg-squarederror", "house", "2"},
+		{"/%70redict", "reg-squarederror", "house", "2"},
+		{"/models/h%6fuse/predict?", "reg-squarederror", "house", "2"},
+	};
+
 	(void)state;
-	for (size_t row = 0; row < 40; row += 3) {
-		check_prediction("/predict", "reg-squarederror", row, false, "house", "2");
-		check_prediction("/models/house/predict", "reg-squarederror", row, false, "house", "2");
-		check_prediction("/models/house/versions/2/predict", "reg-squarederror", row, false, "house", "2");
-		check_prediction("/models/house/versions/1/predict", "reg-gamma", row, false, "house", "1");
-		check_prediction("/models/claims/versions/1/predict", "reg-gamma", row, false, "claims", "1");
-		check_prediction("/models/kinds/predict", "multi-softprob", row, false, "kinds", "7");
-		check_prediction("/models/kinds/predict?output=margin", "multi-softprob", row, true, "kinds", "7");
-		check_prediction("/models/house/versions/1/predict?output=margin", "reg-gamma", row, true, "house", "1");
-		check_prediction("/predict?x=1&output=value", "reg-squarederror", row, false, "house", "2");
-		check_prediction("/%70redict", "reg-squarederror", row, false, "house", "2");
-		check_prediction("/models/h%6fuse/predict?", "reg-squarederror", row, false, "house", "2");
-	}
+	for (size_t n = 1; n <= 40; n = n * 2 + 1)
+		for (size_t first = 0; first + n <= 40; first += n + 2)
+			for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+				check_prediction(rows[i].uri, rows[i].fixture, first, n, rows[i].model, rows[i].version);
 }
 
 #define ROW "{\"features\":[[1,2,3,4,5]]}"
@@ -301,7 +322,11 @@ sizes(void **state)
 		const struct call call = {"POST", "/predict", NULL, body, NULL, NULL};
 		struct peer_answer a = ask(&call);
 		check_integer("rows", status_of(&a), rows > ROWS_MAX ? 413 : 200);
-		check_contains("rows", body_of(&a), rows > ROWS_MAX ? "\"code\":\"too_many_rows\"" : "\"predictions\":[");
+		cJSON *tree = cJSON_Parse(body_of(&a));
+		check_integer("rows", cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tree, "predictions")),
+					  rows > ROWS_MAX ? 0 : rows);
+		check_contains("rows", body_of(&a), rows > ROWS_MAX ? "\"code\":\"too_many_rows\"" : "\"version\":\"2\"");
+		cJSON_Delete(tree);
 		peer_answer_release(&a);
 	}
 }

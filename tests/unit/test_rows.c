@@ -284,7 +284,7 @@ csv_headers(void **state)
 		{"a,b,c,d\n1,2,3,4\n", ERR_UNKNOWN_FEATURE, -1, "d",
 		 "line 1, column 4: the header names \"d\"; the model has 3 features: a, b, c"},
 		{"1,2,3\n", ERR_UNKNOWN_FEATURE, -1, "1", "line 1, column 1: the header names \"1\""},
-		{"a,,c\n", ERR_UNKNOWN_FEATURE, -1, "", "line 1, column 2: the header names \"\""},
+		{"a,,c\n", ERR_UNKNOWN_FEATURE, -1, "", "line 1, column 2: the header has an empty name"},
 		{"a,b,a,c\n", ERR_REPEATED_FEATURE, -1, "a", "line 1, column 3: the header names \"a\" twice"},
 		{"\n\na,b,b\n", ERR_REPEATED_FEATURE, -1, "b", "line 3, column 3: the header names \"b\" twice"},
 		{"a,b,\"c\n", ERR_BAD_CSV, -1, "", "line 1, column 3: a quoted cell does not end"},

@@ -62,7 +62,7 @@ random_decimals(void **state)
 	char text[DECIMAL_MAX];
 
 	(void)state;
-	for (int i = 0; i < UNIT_TIMES(3000000); i++) {
+	for (int i = 0; i < UNIT_TIMES(2000000); i++) {
 		random_decimal(&seed, text, 1 + (unsigned)(unit_random(&seed) % 19));
 		check_like_strtof(text);
 	}
@@ -121,6 +121,21 @@ halfway_cases(void **state)
 		uint32_t bits = (uint32_t)(unit_random(&seed) % 0x7F7FFFFF);
 		for (size_t d = 0; d < sizeof digits / sizeof digits[0]; d++)
 			check_around(half_way(bits), digits[d]);
+	}
+}
+
+/* With at most 16 digits, where a double tells too little: it may lie half way though the decimal does not. */
+static void
+halfway_doubles(void **state)
+{
+	uint64_t seed = 8;
+
+	(void)state;
+	for (int i = 0; i < UNIT_TIMES(60000); i++) {
+		uint32_t low = unit_bits(1e-6F);
+		uint32_t bits = low + (uint32_t)(unit_random(&seed) % (unit_bits(1e30F) - low));
+		check_around(half_way(bits), 15);
+		check_around(half_way(bits), 14);
 	}
 }
 
@@ -846,6 +861,7 @@ main(void)
 		TEST("millions of decimals of up to 19 digits read as strtof reads them, bit for bit", random_decimals),
 		TEST("decimals of 17 to 76 digits read as strtof reads them, bit for bit", random_long_decimals),
 		TEST("decimals half way between two floats, and those beside them, read as strtof reads them", halfway_cases),
+		TEST("decimals of 16 digits whose double is half way between two floats read as strtof reads them", halfway_doubles),
 		TEST("integers half way between two floats read as strtof reads them", halfway_integers),
 		TEST("subnormals and the decimals between them read as strtof reads them", subnormals),
 		TEST("numbers at the limits of float32 are the nearest float or too big", limits),

@@ -79,6 +79,17 @@ booster_shape(const struct booster *b)
 	return &b->shape;
 }
 
+const char *const *
+booster_feature_names(const struct booster *b)
+{
+	bst_ulong n = 0;
+	const char **names = NULL;
+
+	if (XGBoosterGetStrFeatureInfo(b->handle, "feature_name", &n, &names) != 0 || n != b->shape.n_features)
+		return NULL;
+	return names;
+}
+
 size_t
 booster_outputs(const struct booster *b, enum booster_output output)
 {

@@ -51,6 +51,12 @@ void booster_free(struct booster *b);
 /* Borrowed; valid until booster_free(). */
 const struct booster_shape *booster_shape(const struct booster *b);
 
+/*
+ * The feature names that the model file holds, n_features of them, or NULL where it holds none. Borrowed, and valid until the thread's next
+ * call of XGBoost. Only while no other thread uses the booster.
+ */
+const char *const *booster_feature_names(const struct booster *b);
+
 /* Outputs a row: n_values or n_margins of the shape. */
 size_t booster_outputs(const struct booster *b, enum booster_output output);
 

@@ -26,7 +26,7 @@ struct text_member {
 	}
 
 static const struct text_member text_members[] = {
-	MEMBER(name), MEMBER(version), MEMBER(created), MEMBER(objective), MEMBER(model_file), MEMBER(sha256),
+	MEMBER(name), MEMBER(version), MEMBER(created), MEMBER(objective), MEMBER(model_file), MEMBER(sha256), MEMBER(xgboost_version),
 };
 
 static enum err read_texts(struct manifest *m, const cJSON *tree, struct err_info *info);
@@ -44,6 +44,8 @@ read_tree(struct manifest *m, const cJSON *tree, const char *name, const char *v
 					name, version);
 	if (e == ERR_OK && strcmp(m->model_file, "model.ubj") != 0 && strcmp(m->model_file, "model.json") != 0)
 		e = err_set(info, ERR_BAD_MANIFEST, "\"model_file\" must be model.ubj or model.json, not \"%s\"", m->model_file);
+	if (e == ERR_OK && (strlen(m->sha256) != FILES_SHA256_HEX - 1 || m->sha256[strspn(m->sha256, "0123456789abcdef")] != '\0'))
+		e = err_set(info, ERR_BAD_MANIFEST, "\"sha256\" must be 64 lower-case hexadecimal digits, as sha256sum prints them");
 	if (e == ERR_OK)
 		e = read_features(m, tree, info);
 	if (e == ERR_OK)

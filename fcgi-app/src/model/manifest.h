@@ -23,6 +23,7 @@ struct manifest {
 	char objective[BOOSTER_OBJECTIVE_MAX];
 	char model_file[16]; /* "model.ubj" or "model.json" */
 	char sha256[FILES_SHA256_HEX];
+	char xgboost_version[16]; /* that saved the model file, "1.7.4" */
 	struct features features;
 	char *features_json; /* owned; the arrays and objects of the file, for /models/NAME */
 	char *metrics_json;

@@ -19,17 +19,31 @@ struct model {
 static enum err load_booster(struct model *m, const char *dir, struct err_info *info);
 static enum err prove(const struct model *m, struct err_info *info);
 
+/* A library does not always say that a file is too new for it: XGBoost 3.1 writes base_score in a form that older ones misread. */
+static enum err
+explain_age(const struct model *m, enum err e, struct err_info *info)
+{
+	char library[16];
+	struct err_info why = *info;
+
+	if (strverscmp(m->manifest.xgboost_version, booster_library_version(library)) <= 0)
+		return e;
+	return err_set(info, e, "it was saved by XGBoost %s, which is newer than the %s here: %s", m->manifest.xgboost_version, library,
+				   why.text);
+}
+
 /* Reads and proves the version in `dir` into the zeroed `m`; sentences lack the version's name. */
 static enum err
 model_load(struct model *m, const char *dir, const char *name, const char *version, struct err_info *info)
 {
 	enum err e = manifest_init(&m->manifest, dir, name, version, info);
 
-	if (e == ERR_OK)
-		e = load_booster(m, dir, info);
+	if (e != ERR_OK)
+		return e;
+	e = load_booster(m, dir, info);
 	if (e == ERR_OK)
 		e = prove(m, info);
-	return e;
+	return e != ERR_OK && e != ERR_FILE && e != ERR_SHA256_MISMATCH ? explain_age(m, e, info) : e;
 }
 
 enum err
@@ -158,6 +172,20 @@ load_booster(struct model *m, const char *dir, struct err_info *info)
 	return e;
 }
 
+/* Golden rows are arrays, so they cannot tell names that were written in another order than the model's. */
+static enum err
+check_names(const struct model *m, struct err_info *info)
+{
+	const struct features *f = &m->manifest.features;
+	const char *const *names = booster_feature_names(m->booster);
+
+	for (size_t i = 0; names != NULL && i < f->n; i++)
+		if (strcmp(names[i], f->names[i]) != 0)
+			return err_set(info, ERR_BAD_MANIFEST, "\"features\"[%zu] is \"%.64s\", but the model file names it \"%.64s\"", i,
+						   f->names[i], names[i]);
+	return ERR_OK;
+}
+
 static enum err
 check_shape(const struct model *m, struct err_info *info)
 {
@@ -193,6 +221,8 @@ prove(const struct model *m, struct err_info *info)
 	struct booster_caller caller;
 	enum err e = check_shape(m, info);
 
+	if (e == ERR_OK)
+		e = check_names(m, info);
 	if (e == ERR_OK)
 		e = booster_caller_init(&caller, info);
 	if (e != ERR_OK)

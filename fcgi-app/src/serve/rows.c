@@ -329,6 +329,10 @@ csv_header(struct reading *in, uint32_t *marks)
 			return err_set(in->info, ERR_BAD_CSV, "line %zu, column %zu: the name is too long or not valid UTF-8", in->csv.line,
 						   in->csv.column);
 		column = features_find(in->f, name, strlen(name), column + 1);
+		if (column == FEATURES_NONE && *name == '\0')
+			return err_set(in->info, ERR_UNKNOWN_FEATURE,
+						   "line %zu, column %zu: the header has an empty name (an index? to_csv(index=False))", in->csv.line,
+						   in->csv.column);
 		if (column == FEATURES_NONE) {
 			char list[320];
 			return err_set_at(in->info, ERR_UNKNOWN_FEATURE, ERR_NO_ROW, name,
