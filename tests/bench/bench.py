@@ -3,8 +3,8 @@
 
     bench.py [--pairs N] [--seconds S] [--starts N] [--connections N]
 
-Every ratio is of two rates that were measured one after the other, again and again in alternating order; the median of the pairs' ratios
-is what counts, so that a machine that is slower for a while slows both. Prints a table, and writes it as bench.md and bench.json under
+Every ratio is of two rates that were measured one after the other, again and again in alternating order; the median of the pairs'
+ratios is what counts, so that a machine that is slower for a while slows both. Prints a table, and writes it as bench.md and bench.json under
 $BUILD/bench. A target that is missed is shown, not a failure: the exit status is 1 only when something could not be measured.
 """
 import argparse
@@ -32,6 +32,7 @@ SLACK_S = 15            # of one load, over its length
 FIXED_S = 60            # of the whole, over its loads
 START_S = 10
 QUIET = 0.1             # share of the processors that other programs may take in a pair that is called quiet
+COMPARED = [("flask", "Flask's own server, same model", 15), ("constant", "a FastCGI responder in C that answers a constant", None)]
 SAME_BITS = 1e-7        # Flask prints the float32 as a float64, futaie as its shortest decimal
 
 
@@ -63,7 +64,8 @@ class Rate:
 def run_wrk(port, connections, seconds):
     words = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "10s",
              "--script", str(servers.HERE / "post.lua"), f"http://127.0.0.1:{port}"]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=seconds + SLACK_S, check=False, preexec_fn=stack.die_with_parent)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=seconds + SLACK_S, check=False,
+                           preexec_fn=stack.die_with_parent)
     assert ended.returncode == 0, f"wrk ended with {ended.returncode}: {ended.stdout}{ended.stderr}"
     result = json.loads(ended.stdout.splitlines()[-1])
     errors = {name: result[name] for name in ("status", "connect", "read", "write", "timeout") if result[name]}
@@ -182,12 +184,13 @@ class Bench:
 
     def speed_figures(self):
         found = []
-        for label, against, target in (("flask", "Flask's own server, same model", 15), ("constant", "a FastCGI responder in C that answers a constant", None)):
+        for label, against, target in COMPARED:
             known = "futaie" in self.rates and label in self.rates
-            found.append(Figure("/predict, one row, plain HTTP through lighttpd", against, "×", ratios(self.rates, "futaie", label) if known else [],
-                                target=target, problem=self.why("futaie", label, "loads")))
+            every = ratios(self.rates, "futaie", label) if known else []
             quiet = ratios(self.rates, "futaie", label, QUIET) if known else []
-            if 0 < len(quiet) < len(found[-1].values):
+            found.append(Figure("/predict, one row, plain HTTP through lighttpd", against, "×", every, target=target,
+                                problem=self.why("futaie", label, "loads")))
+            if 0 < len(quiet) < len(every):
                 found.append(Figure(f"  only the {len(quiet)} pairs in which others took little", "the same", "×", quiet))
         return found
 
@@ -196,7 +199,8 @@ class Bench:
         return [Figure("ready after exec, default model", "–", "ms", taken, BELOW, 200, self.why("start"))]
 
     def memory_figures(self):
-        return [Figure(f"futaie's resident memory {when}", "–", "MB", [memory["rss"]] if memory else [], BELOW, 40, self.why("futaie", "memory"))
+        why = self.why("futaie", "memory")
+        return [Figure(f"futaie's resident memory {when}", "–", "MB", [memory["rss"]] if memory else [], BELOW, 40, why)
                 for when, memory in (self.memory or {"after start": None}).items()]
 
     # What is shown
@@ -208,18 +212,21 @@ class Bench:
 
     def rates_table(self):
         head = ["server", "requests/s", "p50", "p99", "CPU of the application", "of lighttpd", "of wrk", "others' share"]
-        rows = [[label, *(figures.amount(middle(rates, pick), unit) for pick, unit in (
-            (lambda rate: rate.a_second, ""), (lambda rate: rate.p50_us / 1000, "ms"), (lambda rate: rate.p99_us / 1000, "ms"),
-            (lambda rate: rate.cpu_us["application"], "µs"), (lambda rate: rate.cpu_us.get("lighttpd"), "µs"), (lambda rate: rate.wrk_us, "µs"),
-            (lambda rate: 100 * rate.others, "%")))] for label, rates in self.rates.items()]
+        columns = [(lambda rate: rate.a_second, ""), (lambda rate: rate.p50_us / 1000, "ms"), (lambda rate: rate.p99_us / 1000, "ms"),
+                   (lambda rate: rate.cpu_us["application"], "µs"), (lambda rate: rate.cpu_us.get("lighttpd"), "µs"),
+                   (lambda rate: rate.wrk_us, "µs"), (lambda rate: 100 * rate.others, "%")]
+        rows = [[label, *(figures.amount(middle(rates, pick), unit) for pick, unit in columns)] for label, rates in self.rates.items()]
+        options = self.options
         return figures.Table("One row a request: medians; CPU time is per request", head, rows, [
-            f"{self.options.connections} connections of wrk, {self.options.seconds} s a load, {self.options.pairs} loads of each server, in alternating order. wrk and the servers share",
-            f"{os.cpu_count()} processors; what other programs took of them is the others' share: beyond {100 * QUIET:.0f} % it is futaie, which can use all of them, that",
-            "loses, more than Flask's server, which mostly uses one. Flask's own server closes each connection after its answer, so that",
-            "each of its requests opens one; lighttpd keeps them. futaie and lighttpd log as shipped, a line a request each."])
+            f"{options.connections} connections of wrk, {options.seconds} s a load, {options.pairs} loads of each server, in alternating order.",
+            f"wrk and the servers share {os.cpu_count()} processors. What other programs took of them is the others' share: beyond {100 * QUIET:.0f} % it is",
+            "futaie, which can use all of them, that loses, more than Flask's server, which mostly uses one.",
+            "Flask's own server closes each connection after its answer, so that each of its requests opens one; lighttpd keeps them.",
+            "futaie and lighttpd log as shipped, a line a request each."])
 
     def memory_table(self):
-        rows = [[when, *(figures.amount(memory[kind], "MB") for kind in ("rss", "pss", "private"))] for when, memory in self.memory.items() if memory]
+        rows = [[when, *(figures.amount(memory[kind], "MB") for kind in ("rss", "pss", "private"))]
+                for when, memory in self.memory.items() if memory]
         return figures.Table("Memory of futaie (MB of 10⁶ bytes)", ["when", "resident", "its share (Pss)", "private"], rows)
 
     def data(self):

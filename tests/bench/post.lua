@@ -9,7 +9,8 @@ wrk.body = '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -12
 
 function done(summary, latency, requests)
    local errors = summary.errors
-   io.write(string.format('\n{"requests": %d, "duration_us": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d, "p50_us": %d, "p99_us": %d}\n',
-      summary.requests, summary.duration, errors.status, errors.connect, errors.read, errors.write, errors.timeout,
-      latency:percentile(50), latency:percentile(99)))
+   io.write(string.format('\n{"requests": %d, "duration_us": %d, "p50_us": %d, "p99_us": %d, ',
+      summary.requests, summary.duration, latency:percentile(50), latency:percentile(99)))
+   io.write(string.format('"status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d}\n',
+      errors.status, errors.connect, errors.read, errors.write, errors.timeout))
 end

@@ -32,7 +32,7 @@ def memory_mb(pid):
 
 
 def machine_us():
-    """Processor time of everything that runs on this machine, in µs, summed over its processors; what waits for a disk does not run."""
+    """Processor time of everything that runs on this machine, in µs, summed over its processors."""
     fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     user, nice, system, _idle, _io_wait, interrupt, soft_interrupt, stolen = fields
     return (user + nice + system + interrupt + soft_interrupt + stolen) * 1_000_000 // TICKS_A_SECOND

@@ -1,7 +1,7 @@
 """servers.py - what is measured: futaie and a constant answer behind the shipped lighttpd, and Flask's own server
 
-Each is started by its real way in (webserver-conf/run.sh, python3 flask_app.py), on free ports of loopback, with all that it writes under
-$BUILD/bench, and has the processes whose time is counted: name → pid.
+Each is started by its real way in (webserver-conf/run.sh, python3 flask_app.py), on free ports of loopback, with all that it writes
+under $BUILD/bench, and has the processes whose time is counted: name → pid.
 """
 import json
 import os
@@ -84,8 +84,9 @@ class Constant(Futaie):
 
 def compile_constant(program):
     program.parent.mkdir(parents=True, exist_ok=True)
-    libraries = shlex.split(subprocess.run(["pkg-config", "--cflags", "--libs", "fcgi"], check=True, capture_output=True, text=True).stdout)
-    subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", program, HERE / "constant.c", *libraries],
+    asked = subprocess.run(["pkg-config", "--cflags", "--libs", "fcgi"], check=True, capture_output=True, text=True)
+    flags = ["-std=c17", "-D_GNU_SOURCE", "-O2", "-pthread"]
+    subprocess.run([os.environ.get("CC", "cc"), *flags, "-o", program, HERE / "constant.c", *shlex.split(asked.stdout)],
                    check=True, timeout=COMPILE_S)
 
 

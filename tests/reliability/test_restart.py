@@ -79,7 +79,7 @@ def test_kill_under_load(run, say):
     say(f"{KILLS} kills under {load.requests()} requests on {CONNECTIONS} connections: lost {lost or 'none'}; "
         f"good again after {', '.join(f'{seconds * 1000:.0f}' for seconds in taken)} ms")
     assert load.result["status"] <= KILLS * CONNECTIONS, lost
-    assert {name: lost.get(name, 0) for name in ("connect", "read", "write", "timeout")} == dict.fromkeys(("connect", "read", "write", "timeout"), 0), lost
+    assert lost.keys() <= {"status", "wrong"}, f"lighttpd answers all, if only with its own 500: {lost}"
     assert lost.get("wrong", 0) == lost.get("status", 0), f"a good status with a wrong body: {lost}"
     assert max(taken) < AT_ONCE_S, taken
 

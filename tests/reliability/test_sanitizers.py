@@ -63,8 +63,8 @@ def program(request):
     """Built as tests/lib/sanitized.sh does, in the same place, so that it is built once."""
     sanitizer = request.param
     build = stack.BUILD / sanitizer
-    made = subprocess.run([os.environ.get("MAKE", "make"), "--no-print-directory", "-s", "-j2", f"SAN={sanitizer}", f"BUILD={build}", f"{build}/futaie"],
-                          capture_output=True, text=True, timeout=120, check=False)
+    words = [os.environ.get("MAKE", "make"), "--no-print-directory", "-s", "-j2", f"SAN={sanitizer}", f"BUILD={build}", f"{build}/futaie"]
+    made = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert made.returncode == 0, made.stderr
     tried = subprocess.run([build / "futaie", "version"], capture_output=True, text=True, timeout=30, check=False)
     if tried.returncode != 0:
@@ -102,15 +102,21 @@ class Reloads:
         self.thread.join(10)
 
     def run(self):
-        steps = [lambda: self.store.aliases(mixed.SWAPPED, champion="2"), self.no_steps, self.break_version, lambda: self.store.aliases(mixed.SWAPPED, champion="1"),
-                 self.mend_version, self.take_away, self.bring_back, self.no_steps]
+        steps = [self.promote_2, self.no_change, self.break_version, self.promote_1, self.mend_version, self.take_away, self.bring_back,
+                 self.no_change]
         while not self.stopping.wait(RELOAD_EVERY_S):
             steps[self.count % len(steps)]()
             self.app.send(signal.SIGHUP)
             self.count += 1
 
-    def no_steps(self):
+    def no_change(self):
         pass
+
+    def promote_1(self):
+        self.store.aliases(mixed.SWAPPED, champion="1")
+
+    def promote_2(self):
+        self.store.aliases(mixed.SWAPPED, champion="2")
 
     def break_version(self):
         """The champion's file no longer has the manifest's sha256: what was served before goes on."""
@@ -142,7 +148,7 @@ def unfinished(app):
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("program", ["address", "thread"], indirect=True)
 def test_everything_at_once(program, store, say):
-    """Requests of every kind, aborts, versions by number and a reload every 50 ms, then SIGTERM: every answer is right, nothing is reported or leaked"""
+    """Requests of every kind, aborts and a reload every 50 ms, then SIGTERM: every answer is right, nothing is reported or leaked"""
     sanitizer, path = program
     app = Sanitized(path, sanitizer, store)
     try:
@@ -158,7 +164,7 @@ def test_everything_at_once(program, store, say):
             status = app.wait(60)
     finally:
         app.kill()
-    say(f"{sanitizer}: {sum(clients.counts.values())} requests ({dict(clients.counts)}), {reload_count(app)} reloads for {reloads.count} signals")
+    say(f"{sanitizer}: {sum(clients.counts.values())} requests, {reload_count(app)} reloads for {reloads.count} signals: {dict(clients.counts)}")
     assert app.reports() == "", app.reports()
     assert status == 0, f"exit status {status}: {app.log_tail(20)}"
     assert clients.wrong == [], "\n".join(clients.wrong[:20])

@@ -8,69 +8,6 @@
 
 enum { DEPTH = 8 };
 
-/* Reads a whole document; the text is a copy of its exact size. */
-static enum err
-skip_all(const char *text, size_t len, struct err_info *info)
-{
-	struct json_reader r;
-	char *copy = unit_copy(text, len);
-
-	json_init(&r, copy, len, info);
-	enum err e = json_skip(&r, DEPTH);
-	if (e == ERR_OK)
-		e = json_end(&r);
-	free(copy);
-	return e;
-}
-
-static void
-accepts(void **state)
-{
-	static const char *const rows[] = {
-		"0",
-		"-0",
-		"10",
-		"1.5",
-		"-1.5e-7",
-		"1E+5",
-		"1e999",
-		"-1e999",
-		"123456789012345678901234567890",
-		"null",
-		"true",
-		"false",
-		"\"\"",
-		"\"a\"",
-		"[]",
-		"{}",
-		"[ ]",
-		"{ }",
-		"[1]",
-		"[1,2]",
-		"[1,[2,[3]]]",
-		"{\"a\":1}",
-		"{\"a\":{\"b\":[]}}",
-		" \t\r\n[ \t\r\n1 \t\r\n, \t\r\n2 \t\r\n] \t\r\n",
-		"{ \"a\" : 1 , \"b\" : 2 }",
-		"{\"\":1}",
-		"\"\x7F\"",
-		"\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\"",
-		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u00E9\\uD83D\\ude00\"",
-		"[[[[[[[[]]]]]]]]",
-		"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}",
-		"[1e999,2]",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct err_info info;
-		check_err(rows[i], skip_all(rows[i], strlen(rows[i]), &info), ERR_OK, &info);
-		cJSON *tree = NULL;
-		check_err(rows[i], json_document("d", rows[i], strlen(rows[i]), &tree, &info), ERR_OK, &info);
-		cJSON_Delete(tree);
-	}
-}
-
 static const struct {
 	const char *text;
 	const char *sentence;
@@ -165,6 +102,69 @@ static const struct {
 	{"[[[[[[[[[]]]]]]]]]", "line 1, column 9: nested too deeply"},
 	{"{\"a\":[[[[[[[[1]]]]]]]]}", "line 1, column 13: nested too deeply"},
 };
+
+/* Reads a whole document; the text is a copy of its exact size. */
+static enum err
+skip_all(const char *text, size_t len, struct err_info *info)
+{
+	struct json_reader r;
+	char *copy = unit_copy(text, len);
+
+	json_init(&r, copy, len, info);
+	enum err e = json_skip(&r, DEPTH);
+	if (e == ERR_OK)
+		e = json_end(&r);
+	free(copy);
+	return e;
+}
+
+static void
+accepts(void **state)
+{
+	static const char *const rows[] = {
+		"0",
+		"-0",
+		"10",
+		"1.5",
+		"-1.5e-7",
+		"1E+5",
+		"1e999",
+		"-1e999",
+		"123456789012345678901234567890",
+		"null",
+		"true",
+		"false",
+		"\"\"",
+		"\"a\"",
+		"[]",
+		"{}",
+		"[ ]",
+		"{ }",
+		"[1]",
+		"[1,2]",
+		"[1,[2,[3]]]",
+		"{\"a\":1}",
+		"{\"a\":{\"b\":[]}}",
+		" \t\r\n[ \t\r\n1 \t\r\n, \t\r\n2 \t\r\n] \t\r\n",
+		"{ \"a\" : 1 , \"b\" : 2 }",
+		"{\"\":1}",
+		"\"\x7F\"",
+		"\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\"",
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u00E9\\uD83D\\ude00\"",
+		"[[[[[[[[]]]]]]]]",
+		"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}",
+		"[1e999,2]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct err_info info;
+		check_err(rows[i], skip_all(rows[i], strlen(rows[i]), &info), ERR_OK, &info);
+		cJSON *tree = NULL;
+		check_err(rows[i], json_document("d", rows[i], strlen(rows[i]), &tree, &info), ERR_OK, &info);
+		cJSON_Delete(tree);
+	}
+}
 
 static void
 refuses(void **state)

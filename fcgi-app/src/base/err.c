@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 struct err_row {
 	const char *code;
@@ -52,7 +53,8 @@ static const struct err_row err_table[ERR_COUNT] = {
 void
 err_record(struct err_info *info, enum err code, long row, const char *feature, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX]; /* aside, since the sentence may quote what `info` held */
+	char text[ERR_TEXT_MAX]; /* both aside, since they may be made of what `info` held */
+	char name[ERR_FEATURE_MAX];
 	va_list args;
 
 	if (info == NULL)
@@ -60,8 +62,9 @@ err_record(struct err_info *info, enum err code, long row, const char *feature, 
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	(void)snprintf(info->feature, sizeof info->feature, "%s", feature != NULL ? feature : "");
-	(void)snprintf(info->text, sizeof info->text, "%s", text);
+	(void)snprintf(name, sizeof name, "%s", feature != NULL ? feature : "");
+	memcpy(info->feature, name, sizeof name);
+	memcpy(info->text, text, sizeof text);
 	info->code = code;
 	info->row = row;
 }

@@ -19,7 +19,7 @@ hash_name(const char *name, size_t len)
 static bool
 same(const char *name, const char *text, size_t len)
 {
-	return strncmp(name, text, len) == 0 && name[len] == '\0';
+	return strnlen(name, len + 1) == len && memcmp(name, text, len) == 0;
 }
 
 /* The slot that holds `name`, or the free one where it would go. */

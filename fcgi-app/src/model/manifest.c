@@ -63,7 +63,7 @@ manifest_init(struct manifest *m, const char *dir, const char *name, const char 
 
 	*m = (struct manifest){0};
 	if (!files_join(path, sizeof path, dir, "manifest.json"))
-		return err_set(info, ERR_FILE, "%s: the path is too long", dir);
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	buf_init(&text, FILE_MAX);
 	enum err e = files_read(path, &text, info);
 	if (e == ERR_OK)

@@ -157,7 +157,7 @@ load_booster(struct model *m, const char *dir, struct err_info *info)
 	struct buf bytes;
 
 	if (!files_join(path, sizeof path, dir, m->manifest.model_file))
-		return err_set(info, ERR_FILE, "%s: the path is too long", dir);
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	buf_init(&bytes, MODEL_FILE_MAX);
 	enum err e = files_read(path, &bytes, info);
 	if (e == ERR_OK) {

@@ -201,7 +201,7 @@ read_aliases(struct store_model *m, const char *dir, struct err_info *info)
 	cJSON *tree = NULL;
 
 	if (!files_join(path, sizeof path, dir, "aliases.json"))
-		return err_set(info, ERR_FILE, "%s: the path is too long", dir);
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return ERR_OK;
 	buf_init(&text, ALIASES_FILE_MAX);
@@ -222,7 +222,7 @@ read_model(struct store_model *m, const char *store, const char *name, struct er
 
 	(void)snprintf(m->name, sizeof m->name, "%s", name);
 	if (!files_join(dir, sizeof dir, store, name))
-		return err_set(info, ERR_FILE, "%s: the path is too long", store);
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", store);
 	enum err e = read_versions(m, dir, info);
 	if (e == ERR_OK)
 		e = read_aliases(m, dir, info);

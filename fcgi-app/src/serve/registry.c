@@ -173,10 +173,10 @@ lock_as_worker(struct registry *r)
 	struct timespec until;
 	bool locked = false;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LOAD_WAIT_S;
 	if (atomic_fetch_add(&r->n_waiting, 1) < (r->n_workers + 1) / 2)
-		locked = pthread_mutex_timedlock(&r->change, &until) == 0;
+		locked = pthread_mutex_clocklock(&r->change, CLOCK_MONOTONIC, &until) == 0;
 	(void)atomic_fetch_sub(&r->n_waiting, 1);
 	return locked;
 }
