@@ -90,7 +90,8 @@ await_end() { # PID|-GROUP SECONDS: success when it has ended by then
 # shellcheck disable=SC2317 # called by the traps
 stop() {
     trap '' INT TERM HUP EXIT
-    if alive "$web"; then kill -INT "$web"; await_end "$web" 8 || kill -KILL "$web"; fi
+    # INT lets requests in flight end, but lighttpd then also waits for connections that a browser only keeps open.
+    if alive "$web"; then kill -INT "$web"; await_end "$web" 3 || kill -TERM "$web"; await_end "$web" 3 || kill -KILL "$web"; fi
     if [ -n "$app" ]; then
         kill -TERM "$app" 2>/dev/null || kill -TERM -- "-$app" 2>/dev/null # the keeper; without it, what it kept
         await_end "-$app" 20 || kill -KILL -- "-$app"
