@@ -310,6 +310,8 @@ def main():
         return 0
     adopt_orphans()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Started by `&` in a script, SIGINT would be ignored here and in all that is started: then no Ctrl-C could be tried.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     names, totals, started = arguments.groups or [name for name, group in GROUPS.items() if group.always], Totals(), time.monotonic()
     try:
         for name in names:
