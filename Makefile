@@ -25,7 +25,7 @@ LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yaml
 # What the project needs is added to the user's flags, not put in their place.
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-LIBS     = $(shell pkg-config --libs fcgi xgboost libcjson libsodium) -lm
+LIBS     = $(shell pkg-config --libs fcgi xgboost libcjson libsodium) -l:libgomp.so.1 -lm
 INCLUDES = -Ifcgi-app/src $(shell pkg-config --cflags fcgi xgboost libcjson libsodium)
 ifeq ($(SAN),address)
 HARDEN = -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

@@ -15,7 +15,7 @@ trap '' INT # Ctrl-C reaches futaie only through TERM, after lighttpd has stoppe
 
 while [ "$stop" = 0 ]; do
     started_at=$(date +%s)
-    "$@" <&3 3<&- &
+    { trap '' HUP; exec "$@"; } <&3 3<&- & # until it takes HUP itself, one must not end it
     [ "$stop" = 0 ] || kill -TERM $! # told to stop while it was being started
     while wait $!; status=$?; kill -0 $! 2>/dev/null; do :; done # a signal ends wait, not futaie
     [ "$stop" = 0 ] || break

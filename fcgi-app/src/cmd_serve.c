@@ -136,6 +136,10 @@ test_champion(const struct serve *o, const struct store_model *stored)
 	struct err_info info;
 	const char *version = store_alias(stored, "champion");
 
+	if (stored->problem[0] != '\0') {
+		(void)fprintf(stderr, "futaie serve: model %s cannot be served: %s\n", stored->name, stored->problem);
+		return false;
+	}
 	if (version == NULL) {
 		(void)printf("model %s: no champion, so it is not served; %s/%s/aliases.json names one: {\"champion\": \"1\"}\n",
 					 stored->name, o->models, stored->name);

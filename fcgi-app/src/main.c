@@ -1,6 +1,9 @@
 /* main.c - futaie SUBCOMMAND */
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -28,9 +31,21 @@ print_help(FILE *out)
 	(void)fprintf(out, "\nfutaie SUBCOMMAND --help tells its options. Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
 }
 
+/* What is opened later must not come to stand where standard output and error are expected. */
+static bool
+fill_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
+	if (!fill_descriptors())
+		return EXIT_FAILED;
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

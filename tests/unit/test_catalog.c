@@ -449,7 +449,7 @@ unreadable_store(void **state)
 	(void)state;
 	folder_add_version("reg-squarederror", "house", "1");
 	folder_write(folder_path("house/aliases.json"), "{");
-	check_open_fails("a broken aliases.json", "", ERR_BAD_JSON, "/house/aliases.json: line 1, column 2");
+	check_open_fails("a broken aliases.json", "", ERR_BAD_MODEL, "/house/aliases.json: line 1, column 2");
 }
 
 static void
@@ -493,7 +493,7 @@ main(void)
 		IN_STORE("a removed model is unknown, and the one that remains is the default", model_that_is_removed),
 		IN_STORE("models are listed with versions, aliases and description", lists_models),
 		IN_STORE("readiness and metrics tell champions and failures", readiness),
-		IN_STORE("a store with a broken aliases.json is refused", unreadable_store),
+		IN_STORE("a store whose only model has a broken aliases.json is refused", unreadable_store),
 		IN_STORE("choosing allocates nothing", choosing_allocates_nothing),
 	};
 

@@ -234,6 +234,8 @@ scan_exponent(const char **p, const char *end, struct decimal *d)
 			value = value * 10 + (*q - '0');
 	if (q == *p)
 		return false;
+	if (value >= EXP_LIMIT)
+		d->dropped = true; /* its end was not read: only strtof knows */
 	d->exp10 += negative ? -value : value;
 	*p = q;
 	return true;

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <xgboost/c_api.h>
 
+/* OpenMP 3.0, section 3.2.1; gcc's <omp.h> has it, clang's is another package. */
+void omp_set_num_threads(int n);
+
 struct booster {
 	BoosterHandle handle; /* owned */
 	struct booster_shape shape;
@@ -45,6 +48,8 @@ booster_open(const void *bytes, size_t len, struct booster **out, struct err_inf
 	*out = NULL;
 	if (b == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model");
+	/* XGBoost's loader asks OpenMP for a thread a processor whatever nthread says, and they would stay, spinning after each load. */
+	omp_set_num_threads(1);
 	/* Verbosity is a setting of the thread: XGBoost must not write lines that are not ours into the log. */
 	if (XGBSetGlobalConfig("{\"verbosity\": 0}") != 0 || XGBoosterCreate(NULL, 0, &b->handle) != 0 ||
 		XGBoosterSetParam(b->handle, "nthread", "1") != 0)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -61,7 +60,17 @@ add_model(struct store *s, const char *dir, const char *name, struct err_info *i
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the list of models");
 	s->models = grown;
 	grown[s->n_models] = (struct store_model){0};
-	return read_model(&grown[s->n_models++], dir, name, info);
+	struct store_model *m = &grown[s->n_models++];
+	struct err_info why;
+	enum err e = read_model(m, dir, name, &why);
+	if (e == ERR_OUT_OF_MEMORY)
+		return err_set(info, e, "%s", why.text);
+	if (e != ERR_OK) {
+		release_model(m);
+		(void)snprintf(m->name, sizeof m->name, "%s", name);
+		(void)snprintf(m->problem, sizeof m->problem, "%s", why.text);
+	}
+	return ERR_OK;
 }
 
 enum err
@@ -197,12 +206,13 @@ static enum err
 read_aliases(struct store_model *m, const char *dir, struct err_info *info)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	struct buf text;
 	cJSON *tree = NULL;
 
 	if (!files_join(path, sizeof path, dir, "aliases.json"))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
-	if (access(path, F_OK) != 0 && errno == ENOENT)
+	if (lstat(path, &st) != 0 && errno == ENOENT) /* a dangling link is there, and broken */
 		return ERR_OK;
 	buf_init(&text, ALIASES_FILE_MAX);
 	enum err e = files_read(path, &text, info);

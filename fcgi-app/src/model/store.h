@@ -26,6 +26,7 @@ struct store_model {
 	size_t n_versions;
 	struct store_alias *aliases; /* owned; in the file's order */
 	size_t n_aliases;
+	char problem[ERR_TEXT_MAX]; /* why its folder or its aliases cannot be read, or ""; it has no versions or aliases then */
 };
 
 /* A snapshot of the store; nothing in it follows later changes. A zeroed struct is released. */
@@ -35,8 +36,8 @@ struct store {
 };
 
 /*
- * Reads the folders below `dir` whose names are model names; others are passed over. ERR_FILE where `dir` cannot be read; a broken
- * aliases.json is ERR_BAD_MANIFEST or ERR_BAD_JSON. On failure `s` is released.
+ * Reads the folders below `dir` whose names are model names; others are passed over. A model that cannot be read, for a broken
+ * aliases.json for example, has a problem and does not hinder the others. ERR_FILE where `dir` cannot be read. On failure `s` is released.
  */
 enum err store_init(struct store *s, const char *dir, struct err_info *info);
 void store_release(struct store *s);

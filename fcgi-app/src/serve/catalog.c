@@ -227,17 +227,21 @@ catalog_model_json(const struct catalog *c, const char *name)
 	return entry != NULL ? entry->json : NULL;
 }
 
+static bool
+has_champion(const struct shelf *shelf)
+{
+	for (size_t i = 0; i < shelf->store.n_models; i++)
+		if (shelf->entries[i].champion != NULL)
+			return true;
+	return false;
+}
+
 bool
 catalog_ready(const struct catalog *c)
 {
 	const struct shelf *shelf = c->shelf;
 
-	if (shelf->standard != NULL)
-		return shelf->standard->champion != NULL;
-	for (size_t i = 0; i < shelf->store.n_models; i++)
-		if (shelf->entries[i].champion != NULL)
-			return true;
-	return false;
+	return shelf->standard != NULL ? shelf->standard->champion != NULL : has_champion(shelf);
 }
 
 void
@@ -443,9 +447,14 @@ prove_champion(const struct catalog_source *source, const struct catalog *old, s
 	struct model *model;
 	struct err_info why;
 
-	if (version == NULL)
+	enum err e = ERR_OK;
+	if (entry->stored->problem[0] != '\0')
+		e = err_set(&why, ERR_BAD_MANIFEST, "model %s: %s", entry->stored->name, entry->stored->problem);
+	else if (version == NULL)
 		return ERR_OK;
-	if (model_open(source->store, entry->stored->name, version, &model, &why) != ERR_OK) {
+	else
+		e = model_open(source->store, entry->stored->name, version, &model, &why);
+	if (e != ERR_OK) {
 		(void)snprintf(entry->problem, sizeof entry->problem, "%s", why.text);
 		log_message(source->log, LOG_ERROR, "champion_failed", "%s", why.text);
 		entry->champion = before != NULL ? ref(before->champion) : NULL;
@@ -482,6 +491,8 @@ prove_champions(const struct catalog_source *source, const struct catalog *old, 
 		failed = entry;
 		++*n_failed;
 	}
+	if (n_champions == 0 && old != NULL && has_champion(old->shelf))
+		return err_set(info, ERR_FILE, "%s names no champion any more, as if it were not mounted", source->store);
 	if (n_champions == 0 && failed != NULL)
 		return err_set(info, ERR_BAD_MODEL, "no model can be served: %s", failed->problem);
 	return ERR_OK;

@@ -26,7 +26,7 @@ struct registry {
 	pthread_mutex_t change;          /* held while catalogs are made, exchanged and freed */
 	struct retired *retired;         /* guarded by change */
 	atomic_size_t n_retired;         /* its length, so that a sweep with nothing to do takes no lock */
-	atomic_size_t n_waiting;         /* workers that wait for `change` */
+	atomic_size_t n_loading;         /* workers that load a version, or wait to */
 };
 
 enum err
@@ -166,23 +166,19 @@ registry_leave(struct registry *r, size_t worker)
 	atomic_store_explicit(&r->slots[worker].held, NULL, memory_order_release);
 }
 
-/* Takes `change`, as a worker: bounded in time and in the number of workers that wait. */
+/* Takes `change`, as a worker: bounded in time. */
 static bool
 lock_as_worker(struct registry *r)
 {
 	struct timespec until;
-	bool locked = false;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LOAD_WAIT_S;
-	if (atomic_fetch_add(&r->n_waiting, 1) < (r->n_workers + 1) / 2)
-		locked = pthread_mutex_clocklock(&r->change, CLOCK_MONOTONIC, &until) == 0;
-	(void)atomic_fetch_sub(&r->n_waiting, 1);
-	return locked;
+	return pthread_mutex_clocklock(&r->change, CLOCK_MONOTONIC, &until) == 0;
 }
 
-enum err
-registry_load_version(struct registry *r, const char *name, const char *version, struct err_info *info)
+static enum err
+load_version(struct registry *r, const char *name, const char *version, struct err_info *info)
 {
 	struct catalog_choice choice;
 	struct catalog *fresh;
@@ -198,5 +194,19 @@ registry_load_version(struct registry *r, const char *name, const char *version,
 			e = publish(r, fresh, info);
 	}
 	(void)pthread_mutex_unlock(&r->change);
+	return e;
+}
+
+enum err
+registry_load_version(struct registry *r, const char *name, const char *version, struct err_info *info)
+{
+	enum err e;
+
+	/* At most half of the workers load or wait to: the others go on with what is loaded. */
+	if (atomic_fetch_add(&r->n_loading, 1) < (r->n_workers + 1) / 2)
+		e = load_version(r, name, version, info);
+	else
+		e = err_set(info, ERR_OVERLOADED, "other versions are being loaded; try again in a second");
+	(void)atomic_fetch_sub(&r->n_loading, 1);
 	return e;
 }

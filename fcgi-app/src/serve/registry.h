@@ -33,7 +33,7 @@ void registry_leave(struct registry *r, size_t worker);
 
 /*
  * Loads a version into the catalog, by a worker that is not inside; it enters again afterwards. Waits for another change for at most two
- * seconds, and only while fewer than half of the workers wait: ERR_OVERLOADED else. ERR_MODEL_FAILED where it cannot be proven.
+ * seconds, and at most half of the workers load or wait: ERR_OVERLOADED else. ERR_MODEL_FAILED where it cannot be proven.
  */
 enum err registry_load_version(struct registry *r, const char *name, const char *version, struct err_info *info);
 

@@ -80,15 +80,20 @@ router_request_release(struct request *q)
 	buf_release(&q->line);
 }
 
-/* Empties what the last request left, and gives back what an unusually large one took. */
+/* Empties the buffers, and gives back what an unusually large request took: this worker may not be needed for hours. */
 static void
-reset(struct request *q)
+give_back(struct request *q)
 {
 	buf_shrink(&q->body, KEEP_BYTES);
 	rows_shrink(&q->rows, KEEP_BYTES);
 	buf_shrink(&q->outputs, KEEP_BYTES);
 	buf_shrink(&q->answer, KEEP_BYTES);
 	buf_reset(&q->head);
+}
+
+static void
+reset(struct request *q)
+{
 	q->query = "";
 	q->path[0] = q->model[0] = q->version[0] = q->served_model[0] = q->served_version[0] = '\0';
 	q->error = (struct err_info){.row = ERR_NO_ROW};
@@ -125,6 +130,7 @@ router_serve(struct request *q)
 	write_answer(q, strcmp(method, "HEAD") != 0);
 	log_request(q, method, duration); /* the parameters die with the request, so before its end */
 	fcgi_io_finish(q->io);
+	give_back(q);
 }
 
 static int

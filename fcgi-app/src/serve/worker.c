@@ -33,6 +33,7 @@ struct workers {
 	struct workers_options options;
 	int stop_fd; /* readable once the work is to end; never read */
 	atomic_bool stopping;
+	_Atomic uint64_t stop_until_ns; /* when the queue is no longer served; set before `stopping` */
 	size_t n;
 	struct worker *workers; /* owned */
 };
@@ -136,6 +137,7 @@ workers_stop(struct workers *w)
 {
 	const uint64_t one = 1;
 
+	atomic_store(&w->stop_until_ns, clock_now_ns() + (uint64_t)w->options.io_timeout_s * 1000000000U);
 	atomic_store(&w->stopping, true);
 	ssize_t written = w->stop_fd >= 0 ? write(w->stop_fd, &one, sizeof one) : 0;
 	(void)written; /* an eventfd takes its first 1 always */
@@ -207,7 +209,7 @@ run(void *arg)
 
 	for (;;) {
 		bool stopping = atomic_load(&pool->stopping);
-		if (stopping && !pool->options.serve_queue)
+		if (stopping && (!pool->options.serve_queue || clock_now_ns() > atomic_load(&pool->stop_until_ns)))
 			break;
 		int error = fcgi_io_accept(w->io);
 		if (error == 0)

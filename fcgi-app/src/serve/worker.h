@@ -19,7 +19,7 @@ struct workers_options {
 	int listen_fd;               /* borrowed, non-blocking */
 	size_t n;
 	unsigned io_timeout_s; /* a peer that keeps a worker waiting for longer is given up */
-	bool serve_queue;      /* when stopping, first serve the connections that wait: nobody else will */
+	bool serve_queue;      /* when stopping, first serve the connections that wait, for io_timeout_s at most: nobody else will */
 };
 
 /* Starts the threads. They inherit a mask that blocks all signals but SIGUSR2, which wakes a thread whose peer is given up. */
