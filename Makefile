@@ -54,12 +54,12 @@ test: deps ## run the tests that need no network beyond packages; T=GROUP for so
 	@$(MAKE) --no-print-directory -s all unit-tests
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py $(T)
 
-test-bare-root: deps deps-bare ## try make run and make test in a bare Debian 12 made by mmdebstrap; as root
+test-bare-root: deps-bare ## try make run and make test in a bare Debian 12 made by mmdebstrap; as root
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py bare-root
 
 check: test ## the same as test
 
-bench: deps deps-bench ## measure speed and memory as ratios within one run
+bench: deps-bench ## measure speed and memory as ratios within one run
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/bench.py
 
@@ -70,15 +70,15 @@ deps-run:
 	@fcgi-app/deps.sh $(RUN_PACKAGES)
 
 deps-bench:
-	@fcgi-app/deps.sh $(BENCH_PACKAGES)
+	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
 
 deps-bare:
-	@fcgi-app/deps.sh $(BARE_PACKAGES)
+	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(BARE_PACKAGES)
 
 deps-lint:
-	@fcgi-app/deps.sh $(LINT_PACKAGES)
+	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES)
 
-lint: deps deps-lint ## check style and warnings of everything, with gcc and clang
+lint: deps-lint ## check style and warnings of everything, with gcc and clang
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py lint
 
 fmt: deps-lint ## format the C sources
@@ -98,7 +98,7 @@ uninstall: ## remove what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/futaie
 
 clean: ## remove everything that was built
-	rm -rf $(BUILD)
+	rm -rf '$(BUILD)'
 
 dist: ## a source archive of the last commit, under BUILD
 	@mkdir -p $(BUILD)
@@ -132,7 +132,8 @@ $(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
 # A page's options come from the table in the program, where its source says @OPTIONS@.
 $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@mkdir -p $(@D)
-	@$(BUILD)/futaie options serve mdoc >$(BUILD)/man/options
-	@sed -e '/^@OPTIONS@$$/{r $(BUILD)/man/options' -e 'd}' $< >$@
+	@$(BUILD)/futaie options serve mdoc >$@.options
+	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
+	@rm -f $@.options
 
 -include $(OBJECTS:.o=.d) $(UNITS:%=%.d)

@@ -26,10 +26,15 @@ if [ "$(id -u)" -ne 0 ]; then
 	sudo=sudo
 fi
 
+# One that was left behind, by a kill -9 for example, carries our mark and is taken over.
 policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
+mark='# made by futaie for the time of an installation'
+if [ ! -e "$policy" ] || grep -qxF "$mark" "$policy"; then
 	trap '$sudo rm -f "$policy"' EXIT
-	printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+	trap 'exit 130' INT # a shell that a signal ends does not run its EXIT trap
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+	printf '#!/bin/sh\n%s\nexit 101\n' "$mark" | $sudo tee "$policy" >/dev/null
 	$sudo chmod 755 "$policy"
 fi
 

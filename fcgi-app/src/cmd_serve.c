@@ -65,7 +65,8 @@ static const struct options_row rows[] = {
 	{"rows-max", INTEGER(rows_max, 1, 100000000), .initial = "100000", .value = "N",
 	 .help = "Most rows in one request; beyond it the answer is 413."},
 	{"io-timeout", INTEGER(io_timeout_s, 1, 3600), .initial = "30", .value = "SECONDS",
-	 .help = "How long a worker waits for the web server to send or to take a request's bytes before it closes the connection."},
+	 .help = "How long the web server may take for a request's parameters, for its body, or to take the answer. Also how long the "
+			 "queue of a socket that was made is served after SIGTERM."},
 	{"socket-mode", TEXT(socket_mode), .initial = "0660", .value = "MODE", .help = "Mode of a unix socket that is made, in octal."},
 	{"socket-group", TEXT(socket_group), .initial = "", .value = "GROUP",
 	 .help = "Group of a unix socket that is made: the web server's. Without it, that of this process."},
@@ -315,6 +316,10 @@ cmd_serve(int argc, char **argv)
 	if (help) {
 		options_print_help(&serve_options, stdout);
 		return EXIT_DONE;
+	}
+	if (read_mode(&options, &(mode_t){0}, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return EXIT_USAGE;
 	}
 	if (options.test)
 		return test_store(&options);

@@ -84,7 +84,7 @@ empty_store(void **state)
 	struct catalog *c = open_catalog("", NULL, 0);
 
 	(void)state;
-	check_choice(c, "", ERR_NOT_READY, NULL, "the model store is empty; import or train a model first");
+	check_choice(c, "", ERR_NOT_READY, NULL, "the model store is empty; the operator must put a model there");
 	check_choice(c, "house", ERR_UNKNOWN_MODEL, NULL, "there is no model \"house\"; GET /models lists them");
 	assert_false(catalog_ready(c));
 	assert_string_equal(catalog_models_json(c), "{\"models\":[]}\n");
@@ -135,7 +135,7 @@ no_champion(void **state)
 	(void)state;
 	folder_add_version("reg-squarederror", "house", "1");
 	struct catalog *c = open_catalog("", NULL, 0);
-	check_choice(c, "", ERR_NO_CHAMPION, NULL, "the model house has no champion; promote a version of it");
+	check_choice(c, "", ERR_NO_CHAMPION, NULL, "the model house has no champion: its aliases.json must name one");
 	check_choice(c, "house", ERR_NO_CHAMPION, NULL, "the model house has no champion");
 	assert_false(catalog_ready(c));
 	catalog_free(c);

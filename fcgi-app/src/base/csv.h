@@ -13,9 +13,9 @@
  * text, which the caller owns. Failures name line and column and end the reading.
  *
  *	csv_init(&r, text, len, &info);
- *	while ((e = csv_row(&r, &more)) == ERR_OK && more)
- *		while ((e = csv_cell(&r, &cell, &more)) == ERR_OK && more)
- *			e = csv_float(&r, &cell, &x);
+ *	while (e == ERR_OK && (e = csv_row(&r, &more)) == ERR_OK && more)
+ *		while (e == ERR_OK && (e = csv_cell(&r, &cell, &more)) == ERR_OK && more)
+ *			e = csv_float(&cell, &x, &info);
  */
 struct csv_reader {
 	const char *p;

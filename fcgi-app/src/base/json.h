@@ -18,10 +18,11 @@ struct cJSON;
  * failure the reader must not be used further. Not for use by two threads at once.
  *
  *	json_init(&r, text, len, &info);
- *	json_open(&r, '[');
- *	while ((e = json_more(&r, ']', &more)) == ERR_OK && more)
+ *	e = json_open(&r, '[');
+ *	while (e == ERR_OK && (e = json_more(&r, ']', &more)) == ERR_OK && more)
  *		e = json_float(&r, &x);
- *	e = json_end(&r);
+ *	if (e == ERR_OK)
+ *		e = json_end(&r);
  */
 struct json_reader {
 	const char *text; /* borrowed; text[len] is readable and NUL */

@@ -15,9 +15,9 @@ enum { LOG_LINE_MAX = 4000 /* under PIPE_BUF, so that lines of several threads d
  * caller and written by one write(2); it takes no lock and, once the buffer is warm, allocates nothing. A line that does not fit is cut
  * to its first fields and says so.
  *
- *	if (log_begin(&log->line, log, LOG_INFO, "reload")) {
- *		log_text(line, "model", name);
- *		log_end(line);
+ *	if (log_begin(&line, log, LOG_INFO, "reload")) {
+ *		log_text(&line, "model", name);
+ *		log_end(&line);
  *	}
  */
 struct log {

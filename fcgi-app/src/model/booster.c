@@ -26,7 +26,8 @@ enum err
 booster_caller_init(struct booster_caller *c, struct err_info *info)
 {
 	*c = (struct booster_caller){0};
-	if (XGProxyDMatrixCreate(&c->proxy) != 0)
+	/* Verbosity is a setting of the thread: XGBoost must not write lines that are not ours into the log. */
+	if (XGBSetGlobalConfig("{\"verbosity\": 0}") != 0 || XGProxyDMatrixCreate(&c->proxy) != 0)
 		return booster_failed(info, ERR_OUT_OF_MEMORY, "XGBoost cannot make a matrix");
 	return ERR_OK;
 }
@@ -163,8 +164,9 @@ read_config(struct booster *b, struct err_info *info)
 	cJSON_Delete(config);
 	if (!known)
 		return err_set(info, ERR_BAD_MODEL, "the model file names no objective or booster that XGBoost knows");
-	if (n_features == 0)
-		return err_set(info, ERR_BAD_MODEL, "the model has no features");
+	if (n_features == 0 || n_features > BOOSTER_FEATURES_MAX)
+		return err_set(info, ERR_BAD_MODEL, "the model has %llu features; 1 to %d are accepted", (unsigned long long)n_features,
+					   BOOSTER_FEATURES_MAX);
 	return ERR_OK;
 }
 

@@ -15,7 +15,8 @@ enum booster_output {
 enum {
 	BOOSTER_OBJECTIVE_MAX = 64,
 	BOOSTER_KIND_MAX = 16,
-	BOOSTER_CHUNK_ROWS = 4096 /* rows in one call of the C API: bounds what XGBoost keeps per thread */
+	BOOSTER_FEATURES_MAX = 65536, /* most features of a model */
+	BOOSTER_CHUNK_ROWS = 4096     /* rows in one call of the C API: bounds what XGBoost keeps per thread */
 };
 
 struct booster;
@@ -29,6 +30,7 @@ struct booster_caller {
 	void *proxy; /* owned DMatrixHandle */
 };
 
+/* By the thread that will use it. */
 enum err booster_caller_init(struct booster_caller *c, struct err_info *info);
 void booster_caller_release(struct booster_caller *c);
 

@@ -167,7 +167,7 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 	if (entry == NULL && *name != '\0')
 		return unknown_model(name, info);
 	if (entry == NULL && shelf->store.n_models == 0)
-		return err_set(info, ERR_NOT_READY, "the model store is empty; import or train a model first");
+		return err_set(info, ERR_NOT_READY, "the model store is empty; the operator must put a model there");
 	if (entry == NULL)
 		return err_set(info, ERR_NO_DEFAULT_MODEL,
 					   "there are %zu models and none is the default; use /models/NAME/predict, or start with --default-model NAME",
@@ -176,7 +176,7 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 		return take(entry->champion, choice);
 	if (entry->problem[0] != '\0')
 		return err_set(info, ERR_NOT_READY, "the champion of %s cannot be served; the server's log says why", entry->stored->name);
-	return err_set(info, ERR_NO_CHAMPION, "the model %s has no champion; promote a version of it", entry->stored->name);
+	return err_set(info, ERR_NO_CHAMPION, "the model %s has no champion: its aliases.json must name one", entry->stored->name);
 }
 
 static struct served *

@@ -41,7 +41,7 @@ fcgi_io_start(void)
 {
 	/*
 	 * Behind each answer libfcgi waits up to two seconds for the peer to close first, so that a TCP peer surely reads it. Bodies
-	 * are always taken whole before the answer, so nothing unread can turn the close into a reset: closing at once is safe, and
+	 * are taken before the answer, up to DISCARD_MAX beyond a limit, so nothing unread turns the close into a reset: closing at once is safe, and
 	 * spares a sleep and a wake-up per request.
 	 */
 	(void)setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1);

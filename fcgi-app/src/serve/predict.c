@@ -34,8 +34,9 @@ is_type(const char *value, const char *type)
 		return true;
 	charset += strlen("charset=");
 	charset += *charset == '"';
-	return strncasecmp(charset, "utf-8", 5) == 0 || strncasecmp(charset, "utf8", 4) == 0 ||
-		   strncasecmp(charset, "us-ascii", 8) == 0;
+	size_t n = strcspn(charset, "\"; \t");
+	return (n == 5 && strncasecmp(charset, "utf-8", n) == 0) || (n == 4 && strncasecmp(charset, "utf8", n) == 0) ||
+		   (n == 8 && strncasecmp(charset, "us-ascii", n) == 0);
 }
 
 static enum err
@@ -175,13 +176,18 @@ print_predictions(struct request *q, const struct model *m, enum booster_output 
 		return err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the outputs; send fewer rows in one request");
 	float *outputs = (float *)(void *)q->outputs.data;
 	buf_str(&q->answer, "{\"predictions\":[");
-	for (size_t row = 0; row < q->rows.n; row += chunk) {
+	for (size_t row = 0; row < q->rows.n && buf_ok(&q->answer); row += chunk) {
 		size_t n = q->rows.n - row < chunk ? q->rows.n - row : chunk;
 		uint64_t start = clock_now_ns();
-		enum err e = model_predict(m, &q->caller, output, values + row * n_features, n, outputs, &q->error);
+		struct err_info why;
+		enum err e = model_predict(m, &q->caller, output, values + row * n_features, n, outputs, &why);
 		*duration_ns += clock_now_ns() - start;
-		if (e != ERR_OK)
-			return e;
+		if (e != ERR_OK) { /* XGBoost's own words are for the log, not for strangers */
+			log_message(&q->server->log, LOG_ERROR, "predict_failed", "model %s version %s: %s", model_name(m), model_version(m),
+						why.text);
+			return err_set(&q->error, e, "version %s of the model %s cannot answer; the server's log says why", model_version(m),
+						   model_name(m));
+		}
 		for (size_t i = 0; i < n; i++) {
 			if (row + i > 0)
 				buf_char(&q->answer, ',');

@@ -59,6 +59,26 @@ socket_release(struct socket *s)
 	*s = (struct socket){.fd = -1};
 }
 
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+	return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* True for a TCP socket that more than loopback reaches. */
+static bool
+is_wide(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof address;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 || (address.ss_family != AF_INET && address.ss_family != AF_INET6))
+		return false;
+	return !is_loopback((const struct sockaddr *)&address);
+}
+
 static enum err
 take_over(struct socket *s, struct err_info *info)
 {
@@ -71,6 +91,7 @@ take_over(struct socket *s, struct err_info *info)
 					   "(spawn-fcgi -n, a systemd socket)");
 	s->fd = STDIN_FILENO;
 	s->handed_over = true;
+	s->wide = is_wide(s->fd);
 	return ERR_OK;
 }
 
@@ -150,14 +171,6 @@ listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, 
 	return place(s, making, path, mode, group, backlog, info);
 }
 
-static bool
-is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-	return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-}
-
 /* HOST:PORT or [HOST]:PORT; an empty host is loopback. */
 static enum err
 resolve(const char *address, struct addrinfo **out, struct err_info *info)
@@ -195,10 +208,10 @@ listen_tcp(struct socket *s, const char *address, int backlog, struct err_info *
 		return e;
 	s->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	s->open = s->fd >= 0;
-	s->wide = !is_loopback(found->ai_addr);
 	if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 		bind(s->fd, found->ai_addr, found->ai_addrlen) != 0 || listen(s->fd, backlog) != 0)
 		e = err_set(info, ERR_FILE, "cannot listen on %s: %s", address, strerror(errno));
+	s->wide = e == ERR_OK && is_wide(s->fd);
 	freeaddrinfo(found);
 	return e;
 }
