@@ -71,7 +71,7 @@ is_loopback(const struct sockaddr *address)
 static bool
 is_wide(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof address;
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 || (address.ss_family != AF_INET && address.ss_family != AF_INET6))
