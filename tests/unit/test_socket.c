@@ -284,8 +284,7 @@ listens_on_tcp(void **state)
 	static const struct {
 		const char *host;
 		bool wide;
-	} rows[] = {{"127.0.0.1", false}, {"localhost", false}, {"127.1.2.3", false},
-				{"0.0.0.0", true},    {"[::1]", false},     {"[::]", true}};
+	} rows[] = {{"127.0.0.1", false}, {"127.1.2.3", false}, {"0.0.0.0", true}, {"[::1]", false}, {"[::]", true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
