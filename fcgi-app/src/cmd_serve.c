@@ -321,6 +321,10 @@ cmd_serve(int argc, char **argv)
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_USAGE;
 	}
+	if (options.test && socket_check(options.socket, options.socket_group, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return EXIT_FAILED;
+	}
 	if (options.test)
 		return test_store(&options);
 	/* A fixed limit: glibc would raise it with each large block that is freed, and then keep such blocks for ever. */

@@ -311,3 +311,13 @@ def test_log_level(shipped_models):
     with stack.Futaie(shipped_models, ["--log-level", "error"]) as app:
         app.request("POST", "/predict", json.dumps(EXAMPLE_BODY))
     assert not app.log_lines(), app.log()
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (("--socket-group", "no-such-group"), 'there is no group "no-such-group"'),
+    (("--socket", "127.0.0.1:port"), "the port must be a number"),
+    (("--socket", "/run/" + "x" * 120), "too long for a unix socket"),
+], ids=["group", "port", "path"])
+def test_check_of_the_socket(shipped_models, words, sentence):
+    """serve -t refuses a socket that could not be made"""
+    assert sentence in check("--models", shipped_models, *words, status=1)

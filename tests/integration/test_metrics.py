@@ -120,6 +120,14 @@ def test_failure_labels(app):
     assert not prometheus.total(samples, "prediction_errors_total", model="nobody"), samples
 
 
+def test_refusals_of_a_known_model(app):
+    """What no version of a known model could answer has the model's name and no version"""
+    send(app, path=f"/models/{CALIFORNIA}/versions/7/predict", status=404)
+    samples = scrape(app)
+    assert prometheus.get(samples, "prediction_errors_total", model=CALIFORNIA, version="", code="unknown_version") == 1, samples
+    assert prometheus.get(samples, "prediction_requests_total", model=CALIFORNIA, version="") == 1, samples
+
+
 def test_labels_are_bounded(app):
     """No label value comes from a client"""
     for number in range(200):

@@ -23,6 +23,7 @@ struct served {
 /* A model of the store. */
 struct entry {
 	const struct store_model *stored; /* in the shelf's store */
+	struct metrics_series *refused;   /* counts what no version of it could answer */
 	struct served *champion;          /* counted; NULL where there is none or none could be proven */
 	char *json;                       /* owned; the body of GET /models/NAME */
 	char problem[ERR_TEXT_MAX];       /* why the champion that the store names does not serve, or "" */
@@ -172,6 +173,7 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 		return err_set(info, ERR_NO_DEFAULT_MODEL,
 					   "there are %zu models and none is the default; use /models/NAME/predict, or start with --default-model NAME",
 					   shelf->store.n_models);
+	choice->series = entry->refused;
 	if (entry->champion != NULL)
 		return take(entry->champion, choice);
 	if (entry->problem[0] != '\0')
@@ -201,6 +203,7 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 	*unloaded = false;
 	if (entry == NULL)
 		return unknown_model(name, info);
+	choice->series = entry->refused;
 	struct served *s = find_served(c, entry, version);
 	if (s != NULL) {
 		atomic_store_explicit(&s->used_ns, clock_now_ns(), memory_order_relaxed);
@@ -523,8 +526,10 @@ fill_shelf(const struct catalog_source *source, const struct catalog *old, struc
 	shelf->entries = calloc(shelf->store.n_models + 1, sizeof *shelf->entries);
 	if (shelf->entries == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the models");
-	for (size_t i = 0; i < shelf->store.n_models; i++)
+	for (size_t i = 0; i < shelf->store.n_models; i++) {
 		shelf->entries[i].stored = &shelf->store.models[i];
+		shelf->entries[i].refused = metrics_series(source->metrics, shelf->store.models[i].name, "");
+	}
 	e = prove_champions(source, old, shelf, n_failed, info);
 	if (e == ERR_OK)
 		e = choose_default(source, shelf, info);

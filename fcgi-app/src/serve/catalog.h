@@ -30,7 +30,7 @@ struct catalog_source {
 /* A model to answer with; valid as long as the catalog. */
 struct catalog_choice {
 	const struct model *model;     /* NULL on failure */
-	struct metrics_series *series; /* never NULL: of the model, or of unknown models */
+	struct metrics_series *series; /* never NULL: of the version, of the model where no version can answer, or of unknown models */
 };
 
 /*

@@ -15,9 +15,15 @@
 
 #include "base/text.h"
 
+enum { UNIX_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path };
+
 static enum err take_over(struct socket *s, struct err_info *info);
 static enum err listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, int backlog, struct err_info *info);
 static enum err listen_tcp(struct socket *s, const char *address, int backlog, struct err_info *info);
+static bool is_path(const char *address);
+static enum err temporary_name(const char *path, char *out, struct err_info *info);
+static enum err find_group(const char *name, gid_t *gid, struct err_info *info);
+static enum err resolve(const char *address, struct addrinfo **out, struct err_info *info);
 
 enum err
 socket_init(struct socket *s, const char *address, mode_t mode, const char *group, int backlog, struct err_info *info)
@@ -27,7 +33,7 @@ socket_init(struct socket *s, const char *address, mode_t mode, const char *grou
 	*s = (struct socket){.fd = -1};
 	if (*address == '\0')
 		e = take_over(s, info);
-	else if (strchr(address, '/') != NULL || strchr(address, ':') == NULL)
+	else if (is_path(address))
 		e = listen_unix(s, address, mode, group, backlog, info);
 	else
 		e = listen_tcp(s, address, backlog, info);
@@ -37,6 +43,24 @@ socket_init(struct socket *s, const char *address, mode_t mode, const char *grou
 	if (e != ERR_OK)
 		socket_release(s);
 	return e;
+}
+
+enum err
+socket_check(const char *address, const char *group, struct err_info *info)
+{
+	char making[UNIX_PATH_MAX];
+	struct addrinfo *found = NULL;
+	gid_t gid;
+	enum err e = ERR_OK;
+
+	if (is_path(address)) {
+		e = temporary_name(address, making, info);
+	} else if (*address != '\0') {
+		e = resolve(address, &found, info);
+		if (e == ERR_OK)
+			freeaddrinfo(found);
+	}
+	return e == ERR_OK && *group != '\0' ? find_group(group, &gid, info) : e;
 }
 
 void
@@ -95,6 +119,35 @@ take_over(struct socket *s, struct err_info *info)
 	return ERR_OK;
 }
 
+/* A path has a '/', or no ':'; "" is neither path nor host. */
+static bool
+is_path(const char *address)
+{
+	return *address != '\0' && (strchr(address, '/') != NULL || strchr(address, ':') == NULL);
+}
+
+/* Where a socket stands until it is ready to get its name. */
+static enum err
+temporary_name(const char *path, char *out, struct err_info *info)
+{
+	int n = snprintf(out, UNIX_PATH_MAX, "%s.%ld", path, (long)getpid());
+
+	if (n < 0 || n >= UNIX_PATH_MAX)
+		return err_set(info, ERR_FILE, "%.120s: the path is too long for a unix socket (about 95 bytes)", path);
+	return ERR_OK;
+}
+
+static enum err
+find_group(const char *name, gid_t *gid, struct err_info *info)
+{
+	const struct group *entry = getgrnam(name);
+
+	if (entry == NULL)
+		return err_set(info, ERR_FILE, "there is no group \"%.60s\" for the socket", name);
+	*gid = entry->gr_gid;
+	return ERR_OK;
+}
+
 /* Mode and group go on before the socket gets its name, so that it is never open to more than it should be. */
 static enum err
 prepare_path(const char *path, mode_t mode, const char *group, struct err_info *info)
@@ -103,12 +156,11 @@ prepare_path(const char *path, mode_t mode, const char *group, struct err_info *
 		return err_set(info, ERR_FILE, "%s: cannot set its mode: %s", path, strerror(errno));
 	if (*group == '\0')
 		return ERR_OK;
-	const struct group *entry = getgrnam(group);
-	if (entry == NULL)
-		return err_set(info, ERR_FILE, "there is no group \"%.60s\" for the socket", group);
-	if (chown(path, (uid_t)-1, entry->gr_gid) != 0)
-		return err_set(info, ERR_FILE, "%s: cannot give it to group %.60s: %s", path, group, strerror(errno));
-	return ERR_OK;
+	gid_t gid;
+	enum err e = find_group(group, &gid, info);
+	if (e == ERR_OK && chown(path, (uid_t)-1, gid) != 0)
+		e = err_set(info, ERR_FILE, "%s: cannot give it to group %.60s: %s", path, group, strerror(errno));
+	return e;
 }
 
 /* True where a process listens on the path: what a dead one left behind refuses connections. */
@@ -155,11 +207,12 @@ place(struct socket *s, const char *making, const char *path, mode_t mode, const
 static enum err
 listen_unix(struct socket *s, const char *path, mode_t mode, const char *group, int backlog, struct err_info *info)
 {
-	char making[sizeof((struct sockaddr_un *)0)->sun_path];
+	char making[UNIX_PATH_MAX];
 	struct stat st;
+	enum err e = temporary_name(path, making, info);
 
-	if (strlen(path) >= sizeof s->path || (size_t)snprintf(making, sizeof making, "%s.%ld", path, (long)getpid()) >= sizeof making)
-		return err_set(info, ERR_FILE, "%.120s: the path is too long for a unix socket (about 95 bytes)", path);
+	if (e != ERR_OK)
+		return e;
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return err_set(info, ERR_FILE, "%s: exists and is not a socket; remove it or choose another path", path);
 	if (is_in_use(path))

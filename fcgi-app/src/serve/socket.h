@@ -28,6 +28,12 @@ struct socket {
  */
 enum err socket_init(struct socket *s, const char *address, mode_t mode, const char *group, int backlog, struct err_info *info);
 
+/*
+ * What can be said about an address and a group without making anything: that the path is not too long, the host and port are some, the group
+ * exists. ERR_FILE with a sentence. An empty address (descriptor 0) is right.
+ */
+enum err socket_check(const char *address, const char *group, struct err_info *info);
+
 /* Removes the path of a socket of ours, where it still is ours: no new connections come, the waiting ones remain. */
 void socket_unlink(struct socket *s);
 

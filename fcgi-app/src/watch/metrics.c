@@ -271,15 +271,24 @@ sum_requests(const struct metrics *m, const struct metrics_series *s)
 	return total;
 }
 
-/* The next series to write: those of the list, and behind them `other` where anything was counted there. */
+/* True for the unknown models' and the versions' series; a model's own and `other` are only of interest once they count. */
+static bool
+is_written(const struct metrics *m, const struct metrics_series *s)
+{
+	return s == m->unknown || s->version[0] != '\0' || sum_requests(m, s) > 0;
+}
+
+/* The next series to write: those of the list, and behind them `other`. */
 static const struct metrics_series *
 next_series(const struct metrics *m, const struct metrics_series *s)
 {
-	if (s == m->other)
-		return NULL;
-	s = s == NULL ? m->unknown : atomic_load_explicit(&s->next, memory_order_acquire);
-	if (s == NULL && sum_requests(m, m->other) > 0)
-		return m->other;
+	do {
+		if (s == m->other)
+			return NULL;
+		s = s == NULL ? m->unknown : atomic_load_explicit(&s->next, memory_order_acquire);
+		if (s == NULL)
+			s = m->other;
+	} while (!is_written(m, s));
 	return s;
 }
 

@@ -27,7 +27,10 @@ enum { METRICS_SERIES_MAX = 1000 /* further models and versions are counted toge
 struct metrics *metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes);
 void metrics_free(struct metrics *m);
 
-/* The series of a model version, made on its first use. Any thread; takes a lock, so not on a request's path. Never NULL. */
+/*
+ * The series of a model version, made on its first use; with version "" that of a model's requests which no version could answer, which
+ * is written once it has counted. Any thread; takes a lock, so not on a request's path. Never NULL.
+ */
 struct metrics_series *metrics_series(struct metrics *m, const char *model, const char *version);
 
 /* The series with model="" for requests whose model is not known. */
