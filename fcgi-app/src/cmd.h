@@ -10,6 +10,9 @@ typedef int cmd_run(int argc, char **argv);
 cmd_run cmd_serve;
 cmd_run cmd_version;
 
+/* The child in which a new model file is tried, started by trial.c; not in the help. */
+cmd_run cmd_trial;
+
 /* Prints a subcommand's options as help, man page source or sample file, for the build; not in the help. */
 cmd_run cmd_options;
 

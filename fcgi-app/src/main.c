@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
 	{"version", cmd_version, "print the versions of futaie and libxgboost"},
 	{"options", cmd_options, NULL},
+	{"trial", cmd_trial, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
