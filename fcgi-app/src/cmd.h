@@ -8,6 +8,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 typedef int cmd_run(int argc, char **argv);
 
 cmd_run cmd_serve;
+cmd_run cmd_models;
 cmd_run cmd_version;
 
 /* The child in which a new model file is tried, started by trial.c; not in the help. */
@@ -19,5 +20,6 @@ cmd_run cmd_options;
 struct options_table;
 
 extern const struct options_table serve_options;
+extern const struct options_table models_options;
 
 #endif

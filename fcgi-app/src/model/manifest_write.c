@@ -1,10 +1,13 @@
 /* manifest_write.c - manifest.json of a new version */
 #include "model/manifest_write.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/text.h"
+#include "model/manifest.h"
 
 static void
 write_text(struct buf *out, const char *name, const char *value)
@@ -103,7 +106,7 @@ write_golden(struct buf *out, const struct manifest_draft *d)
 	buf_printf(out, "%s\n  },\n", d->golden->unproven ? ",\n    \"unproven\": true" : "");
 }
 
-void
+static void
 manifest_write(const struct manifest_draft *d, struct buf *out)
 {
 	char now[CLOCK_RFC3339];
@@ -134,4 +137,23 @@ manifest_write(const struct manifest_draft *d, struct buf *out)
 	buf_str(out, ", \"command\": ");
 	text_json_string(out, d->command, strlen(d->command));
 	buf_str(out, ", \"mlflow_run\": null}\n}\n");
+}
+
+enum err
+manifest_save(const struct manifest_draft *d, const char *folder, struct err_info *info)
+{
+	char path[PATH_MAX];
+	struct buf text;
+	enum err e;
+
+	buf_init(&text, MANIFEST_FILE_MAX);
+	manifest_write(d, &text);
+	if (!buf_ok(&text))
+		e = err_set(info, ERR_FILE, "the manifest would be larger than %d bytes", MANIFEST_FILE_MAX);
+	else if (!files_join(path, sizeof path, folder, "manifest.json"))
+		e = err_set(info, ERR_FILE, "%.200s: the path is too long", folder);
+	else
+		e = files_write(path, text.data, text.len, info);
+	buf_release(&text);
+	return e;
 }

@@ -30,7 +30,7 @@ struct manifest_draft {
 	const char *command;
 };
 
-/* Appends the text, one golden row a line; check buf_ok(). */
-void manifest_write(const struct manifest_draft *d, struct buf *out);
+/* Writes FOLDER/manifest.json, one golden row a line. ERR_FILE. */
+enum err manifest_save(const struct manifest_draft *d, const char *folder, struct err_info *info);
 
 #endif
