@@ -43,7 +43,7 @@ open_catalog(const char *default_model, const struct catalog *old, size_t n_fail
 	struct err_info info;
 	size_t failed = 77;
 
-	assert_err(catalog_open(&source, old, &c, &failed, &info), ERR_OK, &info);
+	assert_err(catalog_open(&source, old, CATALOG_PROVE_ALL, &c, &failed, &info), ERR_OK, &info);
 	assert_int_equal(failed, n_failed);
 	return c;
 }
@@ -56,7 +56,7 @@ check_open_fails(const char *row, const char *default_model, enum err e, const c
 	struct err_info info;
 	size_t failed;
 
-	check_err(row, catalog_open(&source, NULL, &c, &failed, &info), e, &info);
+	check_err(row, catalog_open(&source, NULL, CATALOG_PROVE_ALL, &c, &failed, &info), e, &info);
 	check_contains(row, info.text, sentence);
 	check_integer(row, c == NULL, true);
 }

@@ -127,7 +127,7 @@ reload_takes_the_new_champion(void **state)
 	(void)state;
 	folder_set_champion("house", "2");
 	assert_string_equal(champion(r), "1");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "2");
 	assert_int_equal(reloads("success"), 1);
 	assert_int_equal(reloads("failure"), 0);
@@ -143,20 +143,20 @@ broken_reloads(void **state)
 	(void)state;
 	folder_flip_byte("house/2/model.ubj");
 	folder_set_champion("house", "2");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "1");
 	assert_int_equal(reloads("failure"), 1);
 	folder_write(folder_path("house/aliases.json"), "{\"champion\": 3}");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "1");
 	assert_int_equal(reloads("failure"), 2);
 	folder_set_champion("house", "3");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "3");
 	assert_int_equal(reloads("success"), 1);
 	(void)snprintf(away, sizeof away, "%s.away", folder);
 	assert_int_equal(rename(folder, away), 0);
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_int_equal(rename(away, folder), 0);
 	assert_string_equal(champion(r), "3");
 	assert_int_equal(reloads("failure"), 3);
@@ -191,7 +191,7 @@ held_catalog_lives(void **state)
 	assert_err(catalog_choose(registry_enter(r, 3), "", &choice, &info), ERR_OK, &info);
 	for (int v = 2; v <= 6; v++) {
 		folder_set_champion("house", version_names[v]);
-		registry_reload(r);
+		registry_reload(r, CATALOG_PROVE_ALL);
 		registry_sweep(r);
 		assert_string_equal(champion(r), version_names[v]);
 		assert_string_equal(model_version(choice.model), "1");
@@ -309,7 +309,7 @@ run_workers(struct registry *r, struct worker workers[WORKERS], size_t n_by_numb
 	}
 	for (int i = 0; i < n_reloads; i++) {
 		folder_set_champion("house", version_names[1 + i % VERSIONS]);
-		registry_reload(r);
+		registry_reload(r, CATALOG_PROVE_ALL);
 		registry_sweep(r);
 	}
 	atomic_store(&stop, true);

@@ -1,6 +1,7 @@
 /* catalog.c - what is served at one moment: models, their champions, versions loaded by number */
 #include "serve/catalog.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "model/store.h"
+#include "model/trial.h"
 
-enum { JSON_MAX = 64 * 1024 * 1024 };
+enum { JSON_MAX = 64 * 1024 * 1024, FAILURES_MAX = 64 };
 
 /* A loaded version, shared by the catalogs that name it. */
 struct served {
@@ -38,15 +40,23 @@ struct shelf {
 	size_t refs;
 };
 
+/* A version that was asked for by number and cannot be served. */
+struct failure {
+	char name[MANIFEST_NAME_MAX];
+	char version[MANIFEST_VERSION_MAX];
+};
+
 struct catalog {
 	struct shelf *shelf; /* counted */
 	struct metrics_series *unknown;
 	struct served *extras[CATALOG_EXTRAS_MAX]; /* counted; the first n_extras */
 	size_t n_extras;
+	struct failure failures[FAILURES_MAX]; /* the last n_failures, in a ring */
+	size_t n_failures;
 };
 
-static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-						   struct err_info *info);
+static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct shelf *shelf,
+						   size_t *n_failed, struct err_info *info);
 static struct served *new_served(const struct catalog_source *source, struct model *model);
 static struct served *ref(struct served *s);
 static void unref(struct served *s);
@@ -67,8 +77,8 @@ find_entry(const struct shelf *shelf, const char *name)
 }
 
 enum err
-catalog_open(const struct catalog_source *source, const struct catalog *old, struct catalog **out, size_t *n_failed,
-			 struct err_info *info)
+catalog_open(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct catalog **out,
+			 size_t *n_failed, struct err_info *info)
 {
 	struct catalog *c = calloc(1, sizeof *c);
 
@@ -80,7 +90,7 @@ catalog_open(const struct catalog_source *source, const struct catalog *old, str
 	}
 	c->shelf->refs = 1;
 	c->unknown = metrics_unknown(source->metrics);
-	enum err e = fill_shelf(source, old, c->shelf, n_failed, info);
+	enum err e = fill_shelf(source, old, proof, c->shelf, n_failed, info);
 	if (e != ERR_OK) {
 		catalog_free(c);
 		return e;
@@ -104,7 +114,39 @@ copy(const struct catalog *old)
 	c->unknown = old->unknown;
 	for (size_t i = 0; i < old->n_extras; i++)
 		add_extra(c, old->extras[i]);
+	memcpy(c->failures, old->failures, sizeof c->failures);
+	c->n_failures = old->n_failures;
 	return c;
+}
+
+static enum err
+version_failed(const char *name, const char *version, struct err_info *info)
+{
+	return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version, name);
+}
+
+/* A copy that remembers what cannot be served, so that nobody can have it tried again and again. */
+static enum err
+remember_failure(const struct catalog *old, const char *name, const char *version, struct catalog **out, struct err_info *info)
+{
+	struct catalog *c = copy(old);
+
+	if (c != NULL) {
+		struct failure *f = &c->failures[c->n_failures++ % FAILURES_MAX];
+		(void)snprintf(f->name, sizeof f->name, "%s", name);
+		(void)snprintf(f->version, sizeof f->version, "%s", version);
+	}
+	*out = c;
+	return version_failed(name, version, info);
+}
+
+static bool
+has_failed(const struct catalog *c, const char *name, const char *version)
+{
+	for (size_t i = 0; i < c->n_failures && i < FAILURES_MAX; i++)
+		if (strcmp(c->failures[i].name, name) == 0 && strcmp(c->failures[i].version, version) == 0)
+			return true;
+	return false;
 }
 
 enum err
@@ -115,11 +157,13 @@ catalog_open_with(const struct catalog_source *source, const struct catalog *old
 	struct err_info why;
 
 	*out = NULL;
-	if (model_open(source->store, name, version, &model, &why) != ERR_OK) {
+	enum err e = trial_open(source->trial, source->store, name, version, &model, &why);
+	if (e != ERR_OK)
 		log_message(source->log, LOG_ERROR, "version_failed", "%s", why.text);
-		return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version,
-					   name);
-	}
+	if (e == ERR_OUT_OF_MEMORY)
+		return err_set(info, e, "no memory for another version; try again later");
+	if (e != ERR_OK)
+		return remember_failure(old, name, version, out, info);
 	struct served *s = new_served(source, model);
 	struct catalog *c = s != NULL ? copy(old) : NULL;
 	if (c == NULL) {
@@ -212,6 +256,8 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 	if (!store_has_version(entry->stored, version))
 		return err_set(info, ERR_UNKNOWN_VERSION, "the model %s has no version \"%.16s\"; GET /models/%s lists them",
 					   entry->stored->name, version, entry->stored->name);
+	if (has_failed(c, name, version))
+		return version_failed(entry->stored->name, version, info);
 	*unloaded = true;
 	return err_set(info, ERR_NOT_READY, "version %s of the model %s is not loaded", version, entry->stored->name);
 }
@@ -441,53 +487,86 @@ same_version(const struct served *s, const struct model *model)
 		   strcmp(model_sha256(s->model), model_sha256(model)) == 0;
 }
 
-/* Proves the champion that the store names for `entry`; what `old` served goes on where that fails. */
-static enum err
-prove_champion(const struct catalog_source *source, const struct catalog *old, struct entry *entry, struct err_info *info)
+/* True where the manifest in the store is of the very model that is served. */
+static bool
+is_served(const struct catalog_source *source, const struct served *s, const char *name, const char *version)
 {
-	const struct entry *before = old != NULL ? find_entry(old->shelf, entry->stored->name) : NULL;
-	const char *version = store_alias(entry->stored, "champion");
-	struct model *model;
-	struct err_info why;
+	char folder[PATH_MAX];
+	struct manifest m;
+	struct err_info ignored;
 
-	enum err e = ERR_OK;
-	if (entry->stored->problem[0] != '\0')
-		e = err_set(&why, ERR_BAD_MANIFEST, "model %s: %s", entry->stored->name, entry->stored->problem);
-	else if (version == NULL)
+	if (s == NULL || strcmp(model_version(s->model), version) != 0)
+		return false;
+	int n = snprintf(folder, sizeof folder, "%s/%s/%s", source->store, name, version);
+	if (n < 0 || (size_t)n >= sizeof folder || manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+		return false;
+	bool same = strcmp(m.sha256, model_sha256(s->model)) == 0;
+	manifest_release(&m);
+	return same;
+}
+
+/* Loads the champion that the store names for `entry`, where there is one; the one of `before` is kept where it is the same. */
+static enum err
+load_champion(const struct catalog_source *source, const struct entry *before, enum catalog_proof proof, struct entry *entry,
+			  struct err_info *info)
+{
+	const struct store_model *stored = entry->stored;
+	const char *version = store_alias(stored, "champion");
+	struct served *served = before != NULL ? before->champion : NULL;
+	struct model *model;
+
+	if (stored->problem[0] != '\0')
+		return err_set(info, ERR_BAD_MANIFEST, "model %s: %s", stored->name, stored->problem);
+	if (version == NULL)
 		return ERR_OK;
-	else
-		e = model_open(source->store, entry->stored->name, version, &model, &why);
-	if (e != ERR_OK) {
-		(void)snprintf(entry->problem, sizeof entry->problem, "%s", why.text);
-		log_message(source->log, LOG_ERROR, "champion_failed", "%s", why.text);
-		entry->champion = before != NULL ? ref(before->champion) : NULL;
+	if (proof == CATALOG_PROVE_NEW && is_served(source, served, stored->name, version)) {
+		entry->champion = ref(served);
 		return ERR_OK;
 	}
-	if (before != NULL && same_version(before->champion, model)) {
+	enum err e = trial_open(source->trial, source->store, stored->name, version, &model, info);
+	if (e != ERR_OK)
+		return e;
+	if (same_version(served, model)) {
 		model_free(model); /* keep the one that is warm */
-		entry->champion = ref(before->champion);
+		entry->champion = ref(served);
 		return ERR_OK;
 	}
 	entry->champion = new_served(source, model);
 	if (entry->champion == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the model %s", entry->stored->name);
-	log_message(source->log, LOG_INFO, "champion", "model %s version %s serves", entry->stored->name, version);
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the model %s", stored->name);
+	log_message(source->log, LOG_INFO, "champion", "model %s version %s serves", stored->name, version);
 	return ERR_OK;
+}
+
+/* What `old` served goes on where the champion cannot be loaded. */
+static void
+prove_champion(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct entry *entry)
+{
+	const struct entry *before = old != NULL ? find_entry(old->shelf, entry->stored->name) : NULL;
+	struct err_info why;
+
+	if (load_champion(source, before, proof, entry, &why) == ERR_OK)
+		return;
+	(void)snprintf(entry->problem, sizeof entry->problem, "%s", why.text);
+	entry->champion = before != NULL ? ref(before->champion) : NULL;
+	if (entry->champion != NULL)
+		log_message(source->log, LOG_ERROR, "champion_failed", "%s; version %s goes on serving", why.text,
+					model_version(entry->champion->model));
+	else
+		log_message(source->log, LOG_ERROR, "champion_failed", "%s", why.text);
 }
 
 /* Proves all champions. Where there are some and none can serve, that is a failure of the whole. */
 static enum err
-prove_champions(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-				struct err_info *info)
+prove_champions(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct shelf *shelf,
+				size_t *n_failed, struct err_info *info)
 {
 	const struct entry *failed = NULL;
 	size_t n_champions = 0;
 
 	for (size_t i = 0; i < shelf->store.n_models; i++) {
 		struct entry *entry = &shelf->entries[i];
-		enum err e = prove_champion(source, old, entry, info);
-		if (e != ERR_OK)
-			return e;
+		prove_champion(source, old, proof, entry);
 		n_champions += entry->champion != NULL;
 		if (entry->problem[0] == '\0')
 			continue;
@@ -516,8 +595,8 @@ choose_default(const struct catalog_source *source, struct shelf *shelf, struct 
 }
 
 static enum err
-fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-		   struct err_info *info)
+fill_shelf(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct shelf *shelf,
+		   size_t *n_failed, struct err_info *info)
 {
 	enum err e = store_init(&shelf->store, source->store, info);
 
@@ -530,7 +609,7 @@ fill_shelf(const struct catalog_source *source, const struct catalog *old, struc
 		shelf->entries[i].stored = &shelf->store.models[i];
 		shelf->entries[i].refused = metrics_series(source->metrics, shelf->store.models[i].name, "");
 	}
-	e = prove_champions(source, old, shelf, n_failed, info);
+	e = prove_champions(source, old, proof, shelf, n_failed, info);
 	if (e == ERR_OK)
 		e = choose_default(source, shelf, info);
 	if (e == ERR_OK)
