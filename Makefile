@@ -15,6 +15,9 @@ MODELS     ?= models
 BIND       ?= 127.0.0.1
 DEFAULT_MODEL ?=# the model of /predict where MODELS has several
 
+# of make train
+TRAIN_ARGS ?=# more options of futaie train, --promote for example
+
 RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
                 lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
 TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
@@ -38,10 +41,10 @@ ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanit
 SOURCES  = $(wildcard fcgi-app/src/*.c fcgi-app/src/*/*.c)
 OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o)
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-MAN      = $(BUILD)/man/futaie.1 $(BUILD)/man/futaie-serve.1
+MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run train test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -49,6 +52,12 @@ run: deps-run ## start futaie and lighttpd with the models of MODELS, in the for
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
 	    SERVE_ARGS='$(if $(DEFAULT_MODEL),--default-model $(DEFAULT_MODEL)) $(SERVE_ARGS)' exec webserver-conf/run.sh
+
+train: deps-run ## train the California housing model: a new version in MODELS; TRAIN_ARGS=--promote makes it the champion
+	@$(MAKE) --no-print-directory -s all
+	@models/california.sh '$(BUILD)/data/california.csv'
+	@'$(BUILD)/futaie' train --models '$(MODELS)' --data '$(BUILD)/data/california.csv' --target MedHouseVal --name california-housing \
+	    --params models/train.json --example 8.3252,41,6.9841,1.023810,322,2.5556,37.88,-122.23 $(TRAIN_ARGS)
 
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
@@ -107,8 +116,8 @@ dist: ## a source archive of the last commit, under BUILD
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
 	    printf '%-15s %s\n' "$$name" "$$text"; done
-	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND'
-	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for the tests that want real rows.'
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND TRAIN_ARGS'
+	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for make train and the tests that want real rows.'
 
 unit-tests: $(UNITS)
 
@@ -129,10 +138,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(filter-out %/main.o,$(OBJECTS)) -lcmocka $(LIBS)
 
-# A page's options come from the table in the program, where its source says @OPTIONS@.
+# The options of page futaie-X come from the table X in the program, where its source says @OPTIONS@.
 $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@mkdir -p $(@D)
-	@$(BUILD)/futaie options serve mdoc >$@.options
+	@case $* in futaie-*) $(BUILD)/futaie options $(patsubst futaie-%.1,%,$*) mdoc ;; esac >$@.options
 	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
 	@rm -f $@.options
 
