@@ -266,7 +266,7 @@ add(struct import *in, struct err_info *info)
 	if (e == ERR_OK) {
 		(void)printf("%s: version %s is added, proven by %zu %sgolden rows\n", in->name, edit.version, in->golden.n,
 					 in->golden.unproven ? "made-up " : "");
-		if (in->golden.unproven)
+		if (in->golden.unproven && !in->options->unproven)
 			(void)fprintf(stderr,
 						  "futaie models: without --golden nothing shows that version %s answers here as where it was made: its golden rows "
 						  "are its own answers of today\n",
