@@ -185,7 +185,7 @@ fi
 cat <<EOF
 
 Models: $MODELS     Logs: ${log#"$PWD"/}/futaie.log, access.log, error.log
-After a change of the models: kill -HUP $app     Ctrl-C stops everything.
+A change of the models (futaie models promote …) is taken at once.     Ctrl-C stops everything.
 EOF
 
 # --- until one of the two ends, or we are told to stop --------------------------------------------------------------

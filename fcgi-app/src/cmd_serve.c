@@ -87,7 +87,7 @@ const struct options_table serve_options = {
 	.synopsis = "[--socket PATH|HOST:PORT] [--models DIR] [--config FILE] [-t] [OPTIONS]",
 	.summary =
 		"Answers FastCGI requests with the models of a store. SIGTERM ends it after the requests in flight; SIGHUP reads the "
-		"store again.",
+		"store again, which it also does by itself when the store changes.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
 };
@@ -225,7 +225,7 @@ warn_if_unready(const struct server *server)
 	registry_leave(server->registry, 0);
 	if (!ready)
 		log_message(&server->log, LOG_WARN, "not_ready",
-					"no model is served: the store has no champion; answers are 503 until SIGHUP finds one");
+					"no model is served: the store has no champion; answers are 503 until it has one: futaie models promote NAME VERSION");
 }
 
 static enum err
