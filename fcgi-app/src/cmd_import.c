@@ -22,8 +22,8 @@ struct import {
 	const struct models_options *options;
 	const char *name;
 	const char *file;
-	struct buf bytes;         /* of the file */
-	const char *model_file;   /* its name in the store */
+	struct buf bytes;       /* of the file */
+	const char *model_file; /* its name in the store */
 	char sha256[FILES_SHA256_HEX];
 	char xgboost_version[16]; /* that wrote it */
 	cJSON *description;       /* owned; of describe_file() */
@@ -141,9 +141,11 @@ take_names(struct import *in, const cJSON *list, struct err_info *info)
 	bool given = in->options->feature_names[0] != '\0';
 
 	cJSON_ArrayForEach (item, list) {
-		if (given && strcmp(in->names[i], item->valuestring) != 0)
-			return err_set(info, ERR_USAGE, "--feature-names calls feature %zu \"%.64s\", the file \"%.64s\"; leave the option out", i,
-						   in->names[i], item->valuestring);
+		if (i == in->n_features)
+			break;
+		if (given && (in->names[i] == NULL || strcmp(in->names[i], item->valuestring) != 0))
+			return err_set(info, ERR_USAGE, "--feature-names calls feature %zu \"%.64s\", the file \"%.64s\"; leave the option out",
+						   i, in->names[i], item->valuestring);
 		in->names[i++] = item->valuestring;
 	}
 	return ERR_OK;
@@ -267,10 +269,11 @@ add(struct import *in, struct err_info *info)
 		(void)printf("%s: version %s is added, proven by %zu %sgolden rows\n", in->name, edit.version, in->golden.n,
 					 in->golden.unproven ? "made-up " : "");
 		if (in->golden.unproven && !in->options->unproven)
-			(void)fprintf(stderr,
-						  "futaie models: without --golden nothing shows that version %s answers here as where it was made: its golden rows "
-						  "are its own answers of today\n",
-						  edit.version);
+			(void)fprintf(
+				stderr,
+				"futaie models: without --golden nothing shows that version %s answers here as where it was made: its golden rows "
+				"are its own answers of today\n",
+				edit.version);
 		if (in->options->promote)
 			e = models_promote(&edit, in->name, edit.version, info);
 	}
@@ -285,10 +288,12 @@ models_import(const struct models_options *o, char **operands, struct err_info *
 
 	if (!store_is_name(in.name))
 		return err_set(info, ERR_USAGE,
-					   "\"%.64s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first", in.name);
+					   "\"%.64s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
+					   in.name);
 	if (o->promote && o->golden[0] == '\0' && !o->unproven)
 		return err_set(info, ERR_FILE,
-					   "to promote it at once give --golden FILE, rows with what the model answered where it was made, or --unproven to serve it "
+					   "to promote it at once give --golden FILE, rows with what the model answered where it was made, or "
+					   "--unproven to serve it "
 					   "without");
 	buf_init(&in.bytes, MODEL_FILE_MAX);
 	enum err e = read_file(&in, info);

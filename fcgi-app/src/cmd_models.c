@@ -15,20 +15,24 @@
 #include "model/trial.h"
 #include "model/versions.h"
 
-#define TEXT(field) .type = OPTIONS_TEXT, .offset = offsetof(struct models_options, field), .cap = sizeof(((struct models_options *)0)->field)
+#define TEXT(field)                                                                                                                \
+	.type = OPTIONS_TEXT, .offset = offsetof(struct models_options, field), .cap = sizeof(((struct models_options *)0)->field)
 #define FLAG(field) .type = OPTIONS_FLAG, .offset = offsetof(struct models_options, field), .initial = "no", .value = ""
 
 static const struct options_row rows[] = {
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
 	{"json", FLAG(json), .help = "With list and show: print JSON."},
 	{"feature-names", TEXT(feature_names), .initial = "", .value = "A,B,…",
-	 .help = "With import: the features' names in the model's order, where the file holds none. Without them they are f0, f1 and so on."},
+	 .help = "With import: the features' names in the model's order, where the file holds none. Without them they are f0, f1 and "
+			 "so on."},
 	{"golden", TEXT(golden), .initial = "", .value = "FILE",
-	 .help = "With import: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null is a missing "
+	 .help = "With import: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null "
+			 "is a missing "
 			 "value. The import fails where this libxgboost answers anything else."},
 	{"promote", FLAG(promote), .help = "With import: make the new version the champion."},
 	{"unproven", FLAG(unproven),
-	 .help = "With import and --promote, but no --golden: serve it although nothing shows that it answers here as where it was made."},
+	 .help =
+		 "With import and --promote, but no --golden: serve it although nothing shows that it answers here as where it was made."},
 	{"drop", FLAG(drop), .help = "With alias: drop the alias instead of setting it."},
 };
 
@@ -289,10 +293,11 @@ print_version(const char *dir, const struct store_model *m, long number, struct 
 	enum err e = manifest_init(&manifest, folder, m->name, version, info);
 	if (e != ERR_OK)
 		return e;
-	(void)printf("%-8s %-21s %-20s %8zu  %.12s  %-7s", version, manifest.created, manifest.objective, manifest.features.n, manifest.sha256,
-				 manifest.golden.unproven                         ? "no"
+	(void)printf("%-8s %-21s %-20s %8zu  %.12s  %-7s", version, manifest.created, manifest.objective, manifest.features.n,
+				 manifest.sha256,
+				 manifest.golden.unproven                      ? "no"
 				 : proof_is_on_record(folder, manifest.sha256) ? "yes"
-																	 : "to do");
+															   : "to do");
 	for (size_t i = 0; i < m->n_aliases; i++)
 		if (strcmp(m->aliases[i].version, version) == 0)
 			(void)printf(" %s", m->aliases[i].name);

@@ -211,8 +211,11 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	server->metrics = metrics_open(n_threads, router_name, router_count());
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
-	const struct catalog_source source = {
-		.store = o->models, .default_model = o->default_model, .trial = TRIAL_SELF, .metrics = server->metrics, .log = &server->log};
+	const struct catalog_source source = {.store = o->models,
+										  .default_model = o->default_model,
+										  .trial = TRIAL_SELF,
+										  .metrics = server->metrics,
+										  .log = &server->log};
 	return registry_open(&source, n_threads, &server->registry, &n_failed, info);
 }
 
@@ -224,8 +227,9 @@ warn_if_unready(const struct server *server)
 
 	registry_leave(server->registry, 0);
 	if (!ready)
-		log_message(&server->log, LOG_WARN, "not_ready",
-					"no model is served: the store has no champion; answers are 503 until it has one: futaie models promote NAME VERSION");
+		log_message(
+			&server->log, LOG_WARN, "not_ready",
+			"no model is served: the store has no champion; answers are 503 until it has one: futaie models promote NAME VERSION");
 }
 
 static enum err

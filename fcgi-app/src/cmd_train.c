@@ -45,31 +45,37 @@ struct train {
 
 static const struct options_row rows[] = {
 	{"data", TEXT(data), .initial = "", .value = "FILE.csv",
-	 .help = "The rows to learn from: CSV, with a header unless --columns names them. Every column but the target is a feature; an empty cell "
+	 .help = "The rows to learn from: CSV, with a header unless --columns names them. Every column but the target is a feature; an "
+			 "empty cell "
 			 "is missing."},
 	{"target", TEXT(target), .initial = "", .value = "COLUMN", .help = "The column that is to be predicted."},
 	{"name", TEXT(name), .initial = "", .value = "NAME", .help = "The model that gets a new version."},
 	{"columns", TEXT(columns), .initial = "", .value = "A,B,…", .help = "The columns' names, for a file without a header."},
 	{"params", TEXT(params), .initial = "", .value = "FILE.json",
-	 .help = "XGBoost's parameters as a JSON object, with num_boost_round and early_stopping_rounds as in Python's xgboost.train()."},
+	 .help =
+		 "XGBoost's parameters as a JSON object, with num_boost_round and early_stopping_rounds as in Python's xgboost.train()."},
 	{"param", .type = OPTIONS_LINES, .offset = offsetof(struct train, parameters), .cap = sizeof(((struct train *)0)->parameters),
 	 .initial = "", .value = "NAME=VALUE", .help = "One of them, over those of the file; may stand several times."},
 	{"seed", INTEGER(seed, -1, INT_MAX), .initial = "-1", .value = "N",
-	 .help = "Of the split and of XGBoost: the same seed, data, parameters and number of threads give the same bytes. -1 means that of the "
+	 .help = "Of the split and of XGBoost: the same seed, data, parameters and number of threads give the same bytes. -1 means "
+			 "that of the "
 			 "file, or 0."},
 	{"rounds", INTEGER(rounds, 0, 1000000), .initial = "0", .value = "N",
 	 .help = "Most rounds of boosting. 0 means num_boost_round of the file, or 1000."},
 	{"early-stopping", INTEGER(patience, -1, 1000000), .initial = "-1", .value = "N",
-	 .help = "Rounds without a better metric on the validation part after which training stops; the model is cut at its best round. 0 "
-			 "trains all rounds. -1 means early_stopping_rounds of the file, or 50."},
+	 .help =
+		 "Rounds without a better metric on the validation part after which training stops; the model is cut at its best round. 0 "
+		 "trains all rounds. -1 means early_stopping_rounds of the file, or 50."},
 	{"test", TEXT(test), .initial = "0.2", .value = "SHARE",
 	 .help = "Share of the rows that is held out: neither training nor early stopping sees it, and the printed metric is of it."},
 	{"validation", TEXT(validation), .initial = "0.1", .value = "SHARE", .help = "Share of the rows that tells when to stop."},
 	{"example", TEXT(example), .initial = "", .value = "A,B,…",
-	 .help = "A row, in the features' order, that is to be the first golden row; the others are made up within the features' ranges."},
+	 .help =
+		 "A row, in the features' order, that is to be the first golden row; the others are made up within the features' ranges."},
 	{"threads", INTEGER(threads, 0, 1024), .initial = "0", .value = "N",
 	 .help = "Threads to train with. 0 means the parameter nthread, or one a processor."},
-	{"period", INTEGER(period, 0, 1000000), .initial = "25", .value = "N", .help = "Rounds from one line of progress to the next; 0 prints only the last."},
+	{"period", INTEGER(period, 0, 1000000), .initial = "25", .value = "N",
+	 .help = "Rounds from one line of progress to the next; 0 prints only the last."},
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store; it is made where it does not exist."},
 	{"promote", .type = OPTIONS_FLAG, .offset = offsetof(struct train, promote), .initial = "no", .value = "",
 	 .help = "Make the new version the champion."},
@@ -99,7 +105,7 @@ struct job {
 	struct learner_scores scores;
 	struct buf file; /* the model's */
 	char sha256[FILES_SHA256_HEX];
-	struct booster *booster;           /* of that file */
+	struct booster *booster;            /* of that file */
 	struct distribution *distributions; /* owned; one a feature */
 	struct distribution target_values;
 	struct distribution predictions;
@@ -162,7 +168,8 @@ check_options(struct job *job, struct err_info *info)
 		return err_set(info, ERR_USAGE, "--data FILE.csv, --target COLUMN and --name NAME are needed");
 	if (!store_is_name(o->name))
 		return err_set(info, ERR_USAGE,
-					   "\"%s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first", o->name);
+					   "\"%s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
+					   o->name);
 	enum err e = take_share("test", o->test, &job->test, info);
 	return e == ERR_OK ? take_share("validation", o->validation, &job->validation, info) : e;
 }
@@ -217,7 +224,8 @@ report(void *context, const struct trainer_progress *p)
 	(void)context;
 	(void)fprintf(stderr, "round %5d of %d  %s train %.5f", p->round, p->rounds, p->now.name, p->now.value[LEARNER_TRAIN]);
 	if (!isnan(p->best_value))
-		(void)fprintf(stderr, "  validation %.5f (best %.5f in round %d)", p->now.value[LEARNER_VALIDATION], p->best_value, p->best_round);
+		(void)fprintf(stderr, "  validation %.5f (best %.5f in round %d)", p->now.value[LEARNER_VALIDATION], p->best_value,
+					  p->best_round);
 	(void)fprintf(stderr, "  %.1f s, at most %.0f s left\n", p->elapsed_s, left);
 }
 
@@ -229,8 +237,8 @@ train(struct job *job, struct err_info *info)
 											.period = (int)job->options->period,
 											.report = report};
 
-	(void)fprintf(stderr, "%zu rows, %zu features: %zu to train on, %zu to stop by, %zu held out\n", job->data.n, job->data.features.n,
-				  job->split.n_train, job->split.n_validation, job->split.n_test);
+	(void)fprintf(stderr, "%zu rows, %zu features: %zu to train on, %zu to stop by, %zu held out\n", job->data.n,
+				  job->data.features.n, job->split.n_train, job->split.n_validation, job->split.n_test);
 	enum err e = trainer_run(job->learner, &options, &job->rounds, info);
 	if (e == ERR_OK)
 		e = learner_evaluate(job->learner, job->rounds - 1, true, &job->scores, info);
@@ -345,7 +353,8 @@ write_metrics(const struct job *job, struct buf *json, struct err_info *info)
 	for (size_t i = 0; i < job->scores.n; i++)
 		for (size_t part = 0; part < LEARNER_PARTS; part++)
 			if (isfinite(job->scores.metrics[i].value[part]))
-				buf_printf(json, "\"%s_%s\": %.10g, ", job->scores.metrics[i].name, names[part], job->scores.metrics[i].value[part]);
+				buf_printf(json, "\"%s_%s\": %.10g, ", job->scores.metrics[i].name, names[part],
+						   job->scores.metrics[i].value[part]);
 	for (size_t part = 0; part < LEARNER_PARTS; part++)
 		buf_printf(json, "%s\"rows_%s\": %zu", part == 0 ? "" : ", ", names[part], counts[part]);
 	buf_char(json, '}');

@@ -76,7 +76,8 @@ check_choice(const struct catalog *c, const char *name, enum err e, const char *
 	else
 		check_contains(name, info.text, sentence);
 	/* What no version answers is counted under the model, unless there is none of that name. */
-	struct metrics_series *refused = catalog_model_json(c, name) != NULL ? metrics_series(metrics, name, "") : metrics_unknown(metrics);
+	struct metrics_series *refused =
+		catalog_model_json(c, name) != NULL ? metrics_series(metrics, name, "") : metrics_unknown(metrics);
 	check_integer(name, *name == '\0' || choice.series == refused, *name == '\0' || e != ERR_OK);
 }
 
@@ -495,7 +496,8 @@ main(void)
 		IN_STORE("a new champion that is broken leaves the old one serving", broken_champion_keeps_the_old),
 		IN_STORE("a champion that did not change stays loaded", unchanged_champion_stays_loaded),
 		IN_STORE("versions by number are served, to be loaded, or unknown", versions_by_number),
-		IN_STORE("a broken version by number is model_failed, and stays so until the store is read again", broken_version_by_number),
+		IN_STORE("a broken version by number is model_failed, and stays so until the store is read again",
+				 broken_version_by_number),
 		IN_STORE("at most eight versions stay loaded, those used last", least_recently_used),
 		IN_STORE("a loaded version that is promoted or removed is no extra any more", extras_follow_the_store),
 		IN_STORE("a removed model is unknown, and the one that remains is the default", model_that_is_removed),

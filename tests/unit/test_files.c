@@ -247,7 +247,8 @@ main(void)
 		TEST_WITH("no descriptor stays open", leaves_no_descriptor_open, folder_setup, folder_teardown),
 		TEST_WITH("a new file is written whole, and never over another", writes_new_files, folder_setup, folder_teardown),
 		TEST_WITH("a file is replaced whole, whatever a killed process left", replaces_files, folder_setup, folder_teardown),
-		TEST_WITH("folders are made, renamed and removed with all that is in them", makes_renames_and_removes, folder_setup, folder_teardown),
+		TEST_WITH("folders are made, renamed and removed with all that is in them", makes_renames_and_removes, folder_setup,
+				  folder_teardown),
 		TEST("the sha256 of known texts is as published", sha256),
 		TEST("a joined path that does not fit is refused", join),
 	};

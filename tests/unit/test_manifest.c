@@ -199,8 +199,7 @@ most_golden_rows(void **state)
 		buf_str(&b, ",\"outputs\":");
 		add_rows(&b, "1", n);
 		buf_char(&b, '}');
-		check_edit("golden", buf_peek(&b), n > GOLDEN_MAX ? ERR_BAD_MANIFEST : ERR_OK,
-				   "arrays of equal length from 1 to 10000");
+		check_edit("golden", buf_peek(&b), n > GOLDEN_MAX ? ERR_BAD_MANIFEST : ERR_OK, "arrays of equal length from 1 to 10000");
 	}
 	buf_release(&b);
 }

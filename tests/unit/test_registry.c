@@ -244,7 +244,8 @@ versions_that_do_not_load(void **state)
 	assert_err(registry_load_version(r, "house", "../1", &info), ERR_UNKNOWN_VERSION, &info);
 	assert_string_equal(champion(r), "1");
 	folder_flip_byte("house/5/model.ubj");
-	assert_err(registry_load_version(r, "house", "5", &info), ERR_MODEL_FAILED, &info); /* known to fail until the store is read again */
+	assert_err(registry_load_version(r, "house", "5", &info), ERR_MODEL_FAILED,
+			   &info); /* known to fail until the store is read again */
 	registry_reload(r, CATALOG_PROVE_NEW);
 	assert_err(registry_load_version(r, "house", "5", &info), ERR_OK, &info);
 	registry_free(r);

@@ -70,8 +70,11 @@ rows_within_their_ranges(void **state)
 	static const float wide[] = {-1000, 0, 3, 1e6F};
 	static const float narrow[] = {0.30000001F, 0.30000004F};
 	static const float codes[] = {1, 5, 7};
-	const struct sample_column columns[] = {
-		{.values = wide, .n = 4}, {.values = narrow, .n = 2}, {.values = codes, .n = 3, .only_these = true}, {.n = 0}, {.values = codes, .n = 1}};
+	const struct sample_column columns[] = {{.values = wide, .n = 4},
+											{.values = narrow, .n = 2},
+											{.values = codes, .n = 3, .only_these = true},
+											{.n = 0},
+											{.values = codes, .n = 1}};
 	float rows[500][5];
 	uint64_t random = 3;
 

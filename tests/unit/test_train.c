@@ -135,8 +135,9 @@ makes_recipes(void **state)
 	struct err_info info;
 
 	(void)state;
-	folder_write(folder_path("r.json"), "{\"eta\": 0.1, \"max_depth\": 6, \"tree_method\": \"hist\", \"enable\": true, \"monotone_constraints\": "
-										"[1, 0], \"num_boost_round\": 20, \"seed\": 3}");
+	folder_write(folder_path("r.json"),
+				 "{\"eta\": 0.1, \"max_depth\": 6, \"tree_method\": \"hist\", \"enable\": true, \"monotone_constraints\": "
+				 "[1, 0], \"num_boost_round\": 20, \"seed\": 3}");
 	assert_err(recipe_init(&r, &info), ERR_OK, &info);
 	assert_err(recipe_read(&r, folder_path("r.json"), &info), ERR_OK, &info);
 	assert_err(recipe_set(&r, "max_depth=8", &info), ERR_OK, &info);
@@ -213,15 +214,17 @@ open_learner(struct learner **l, const struct learner_parameter *parameters, siz
 		values[2 * i + 1] = (float)(unit_random(&random) % 1000) / 1000;
 		target[i] = values[2 * i] + (float)(unit_random(&random) % 1000) / 2000;
 	}
-	const struct learner_rows parts[LEARNER_PARTS] = {
-		[LEARNER_TRAIN] = {200, values, target}, [LEARNER_VALIDATION] = {50, values + 400, target + 200}, [LEARNER_TEST] = {50, values + 500, target + 250}};
+	const struct learner_rows parts[LEARNER_PARTS] = {[LEARNER_TRAIN] = {200, values, target},
+													  [LEARNER_VALIDATION] = {50, values + 400, target + 200},
+													  [LEARNER_TEST] = {50, values + 500, target + 250}};
 	assert_err(features_init(&f, names, FEATURES, info), ERR_OK, info);
 	enum err e = learner_open(&f, parts, parameters, n, l, info);
 	features_release(&f);
 	return e;
 }
 
-static const struct learner_parameter plain[] = {{"objective", "reg:squarederror"}, {"nthread", "1"}, {"max_depth", "3"}, {"eta", "0.5"}};
+static const struct learner_parameter plain[] = {
+	{"objective", "reg:squarederror"}, {"nthread", "1"}, {"max_depth", "3"}, {"eta", "0.5"}};
 
 static int last_round;
 
@@ -297,8 +300,11 @@ learns_all_rounds(void **state)
 static void
 reads_all_metrics(void **state)
 {
-	static const struct learner_parameter several[] = {
-		{"objective", "reg:squarederror"}, {"nthread", "1"}, {"eval_metric", "mae"}, {"eval_metric", "rmse"}, {"eval_metric", "rmsle"}};
+	static const struct learner_parameter several[] = {{"objective", "reg:squarederror"},
+													   {"nthread", "1"},
+													   {"eval_metric", "mae"},
+													   {"eval_metric", "rmse"},
+													   {"eval_metric", "rmsle"}};
 	struct learner *l;
 	struct err_info info;
 	struct learner_scores scores;

@@ -1,8 +1,8 @@
 /* test_trial.c - tests of model/trial and describe: new files tried in a child, and what a bare file is */
 #include "model/trial.h"
 
-#include <math.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -33,8 +33,12 @@ setup(void **state)
 static void
 proves_fixtures(void **state)
 {
-	static const char *const names[] = {"reg-squarederror",           "multi-softprob-gblinear",       "binary-logistic-dart",
-										"reg-squarederror-categorical", "reg-squarederror-multi-output", "binary-logistic-json"};
+	static const char *const names[] = {"reg-squarederror",
+										"multi-softprob-gblinear",
+										"binary-logistic-dart",
+										"reg-squarederror-categorical",
+										"reg-squarederror-multi-output",
+										"binary-logistic-json"};
 	struct err_info info;
 
 	(void)state;
@@ -82,7 +86,8 @@ judges_crashes(void **state)
 	assert_contains(info.text, "XGBoost did not get done with it in time");
 	assert_err(trial_prove(script("#!/bin/sh\nexit 9\n"), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
 	assert_contains(info.text, "its trial ended with status 9 and no word");
-	assert_err(trial_prove(script("#!/bin/sh\necho half a word; kill -SEGV $$\n"), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_prove(script("#!/bin/sh\necho half a word; kill -SEGV $$\n"), folder, "house", "1", &info), ERR_BAD_MODEL,
+			   &info);
 	assert_contains(info.text, "XGBoost crashed on it");
 	assert_err(trial_prove(folder_path("none"), folder, "house", "1", &info), ERR_OUT_OF_MEMORY, &info);
 	assert_contains(info.text, "cannot start a trial");
@@ -177,8 +182,12 @@ versions_of_files(void **state)
 		size_t len;
 		const char *version;
 	} texts[] = {
-		{"{\"version\": [3, 1, 0]}", 21, "3.1.0"}, {"{\"version\":[2,1", 15, "2.1.0"}, {"{\"version", 9, "0.0.0"},
-		{"{}", 2, "0.0.0"},                        {"{L version[#i\x03i", 15, "0.0.0"}, {"{Lversion[#i\x03i\x02i", 16, "2.0.0"},
+		{"{\"version\": [3, 1, 0]}", 21, "3.1.0"},
+		{"{\"version\":[2,1", 15, "2.1.0"},
+		{"{\"version", 9, "0.0.0"},
+		{"{}", 2, "0.0.0"},
+		{"{L version[#i\x03i", 15, "0.0.0"},
+		{"{Lversion[#i\x03i\x02i", 16, "2.0.0"},
 	};
 	char out[16];
 	char path[PATH_MAX];

@@ -143,8 +143,7 @@ files_replace(const char *dir, const char *name, const void *bytes, size_t len, 
 	char making[NAME_MAX + 1];
 	char path[PATH_MAX];
 
-	if ((size_t)snprintf(making, sizeof making, ".%s.new", name) >= sizeof making ||
-		!files_join(path, sizeof path, dir, making))
+	if ((size_t)snprintf(making, sizeof making, ".%s.new", name) >= sizeof making || !files_join(path, sizeof path, dir, making))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	(void)unlink(path); /* what a process that was killed may have left */
 	enum err e = files_write(path, bytes, len, info);

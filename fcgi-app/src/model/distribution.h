@@ -11,7 +11,7 @@ struct distribution {
 	size_t missing; /* NaN */
 	float min;
 	float max;
-	float mean; /* of the values in double precision */
+	float mean;                          /* of the values in double precision */
 	float deciles[DISTRIBUTION_DECILES]; /* linear between neighbours, as numpy.quantile: Hyndman and Fan's type 7 (1996) */
 };
 

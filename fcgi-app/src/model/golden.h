@@ -17,7 +17,7 @@ struct golden {
 	size_t n_outputs; /* of each */
 	float *in;        /* owned; n x features, NaN for missing */
 	float *out;       /* owned; n x n_outputs, NaN for what is not finite */
-	bool unproven;    /* the outputs are the model's own, and nobody else's: they show that it stays the same, not that it is right */
+	bool unproven; /* the outputs are the model's own, and nobody else's: they show that it stays the same, not that it is right */
 };
 
 /*

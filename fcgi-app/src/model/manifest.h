@@ -11,8 +11,8 @@
 #include "model/golden.h"
 
 enum {
-	MANIFEST_NAME_MAX = 65,    /* a model's or alias's name, with its NUL */
-	MANIFEST_VERSION_MAX = 16, /* digits of a version, with the NUL */
+	MANIFEST_NAME_MAX = 65,              /* a model's or alias's name, with its NUL */
+	MANIFEST_VERSION_MAX = 16,           /* digits of a version, with the NUL */
 	MANIFEST_FILE_MAX = 16 * 1024 * 1024 /* most bytes of manifest.json */
 };
 

@@ -18,13 +18,13 @@ struct manifest_draft {
 	const char *xgboost_version;
 	size_t n_features;
 	const char *const *names;
-	const char *const *types;                   /* "float", "categorical", …; NULL: all "float" */
-	const struct distribution *distributions;   /* one a feature, or NULL */
-	const char *target;                         /* name, or NULL for none */
-	const struct distribution *target_values;   /* with a target */
-	const struct distribution *predictions;     /* or NULL */
-	const char *metrics;                        /* JSON object */
-	const char *parameters;                     /* JSON object, or NULL */
+	const char *const *types;                 /* "float", "categorical", …; NULL: all "float" */
+	const struct distribution *distributions; /* one a feature, or NULL */
+	const char *target;                       /* name, or NULL for none */
+	const struct distribution *target_values; /* with a target */
+	const struct distribution *predictions;   /* or NULL */
+	const char *metrics;                      /* JSON object */
+	const char *parameters;                   /* JSON object, or NULL */
 	const struct golden *golden;
 	const char *data_sha256; /* or NULL */
 	const char *command;

@@ -49,9 +49,10 @@ proof_write(const char *folder, const char *sha256, size_t rows, struct err_info
 	struct buf text;
 
 	buf_init(&text, FILE_MAX);
-	buf_printf(&text,
-			   "{\n  \"sha256\": \"%s\",\n  \"futaie\": \"%s\",\n  \"xgboost\": \"%s\",\n  \"rows\": %zu,\n  \"proven\": \"%s\"\n}\n", sha256,
-			   FUTAIE_VERSION, booster_library_version(library), rows, clock_rfc3339(now));
+	buf_printf(
+		&text,
+		"{\n  \"sha256\": \"%s\",\n  \"futaie\": \"%s\",\n  \"xgboost\": \"%s\",\n  \"rows\": %zu,\n  \"proven\": \"%s\"\n}\n",
+		sha256, FUTAIE_VERSION, booster_library_version(library), rows, clock_rfc3339(now));
 	enum err e = buf_ok(&text) ? files_replace(folder, "proof.json", text.data, text.len, info)
 							   : err_set(info, ERR_OUT_OF_MEMORY, "no memory for the record of a proof");
 	buf_release(&text);

@@ -32,7 +32,8 @@ draw(const struct sample_column *c, uint64_t *random)
 }
 
 void
-sample_rows(const struct sample_column *columns, size_t n_columns, uint64_t *random, size_t missing_every, float *out, size_t n_rows)
+sample_rows(const struct sample_column *columns, size_t n_columns, uint64_t *random, size_t missing_every, float *out,
+			size_t n_rows)
 {
 	for (size_t row = 0; row < n_rows; row++) {
 		float *cells = out + row * n_columns;

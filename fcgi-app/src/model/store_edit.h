@@ -16,8 +16,8 @@
  */
 struct store_edit {
 	char dir[PATH_MAX];
-	int fd;                 /* of the folder, locked; -1 when released */
-	char staging[PATH_MAX]; /* STORE/.new-…, or "" */
+	int fd;                       /* of the folder, locked; -1 when released */
+	char staging[PATH_MAX];       /* STORE/.new-…, or "" */
 	char name[MANIFEST_NAME_MAX]; /* of the version that is being added */
 	char version[MANIFEST_VERSION_MAX];
 	bool is_new_model; /* its folder is to be added with it */

@@ -42,8 +42,6 @@ struct child {
 	int out;
 };
 
-extern char **environ;
-
 static unsigned
 cpu_seconds(size_t file_bytes)
 {
@@ -74,7 +72,7 @@ spawn(const char *program, const char *const *words, int out, pid_t *pid)
 		(error = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0)) == 0 &&
 		(error = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0)) == 0 &&
 		(error = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1)) == 0)
-		error = posix_spawn(pid, program, &files, &attributes, (char *const *)(uintptr_t)words, environ);
+		error = posix_spawn(pid, program, &files, &attributes, (char *const *)words, environ);
 	(void)posix_spawnattr_destroy(&attributes);
 out:
 	(void)posix_spawn_file_actions_destroy(&files);
@@ -232,7 +230,7 @@ trial_open(const char *program, const char *store, const char *name, const char 
 }
 
 static void
-limit(int resource, rlim_t most)
+limit(__rlimit_resource_t resource, rlim_t most)
 {
 	struct rlimit now;
 

@@ -17,8 +17,8 @@
 #define TRIAL_SELF "/proc/self/exe"
 
 enum {
-	TRIAL_ROWS = 1000,          /* predicted in a trial, in a batch and one by one */
-	TRIAL_CPU_S = 5,            /* processor time of a trial, and a second more for each … */
+	TRIAL_ROWS = 1000,             /* predicted in a trial, in a batch and one by one */
+	TRIAL_CPU_S = 5,               /* processor time of a trial, and a second more for each … */
 	TRIAL_BYTES_A_SECOND = 8 << 20 /* … of the model file */
 };
 

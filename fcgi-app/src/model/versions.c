@@ -40,7 +40,8 @@ versions_check(const struct store_model *m, const char *version, struct err_info
 	if (store_has_version(m, version))
 		return ERR_OK;
 	for (size_t i = first; i < m->n_versions && len >= 0 && (size_t)len < sizeof list; i++)
-		len += snprintf(list + len, sizeof list - (size_t)len, "%s%ld", i == first ? (first > 0 ? "…, " : "") : ", ", m->versions[i]);
+		len +=
+			snprintf(list + len, sizeof list - (size_t)len, "%s%ld", i == first ? (first > 0 ? "…, " : "") : ", ", m->versions[i]);
 	return err_set(info, ERR_FILE, "there is no version %.32s of %s; there are: %s", version, m->name, list);
 }
 
@@ -183,8 +184,8 @@ versions_alias(struct store_edit *edit, const char *name, const char *alias, con
 	if (strcmp(alias, VERSIONS_CHAMPION) == 0 || strcmp(alias, VERSIONS_PREVIOUS) == 0)
 		return err_set(info, ERR_USAGE, "the alias \"%s\" is set by futaie models promote and rollback", alias);
 	if (!store_is_name(alias))
-		return err_set(info, ERR_USAGE, "\"%.64s\" cannot be an alias: up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
-					   alias);
+		return err_set(info, ERR_USAGE,
+					   "\"%.64s\" cannot be an alias: up to 64 letters, digits, '.', '_' and '-', a letter or digit first", alias);
 	enum err e = begin(&c, edit, name, info);
 	if (e == ERR_OK && version != NULL)
 		e = versions_check(c.m, version, info);

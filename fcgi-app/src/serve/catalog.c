@@ -55,8 +55,8 @@ struct catalog {
 	size_t n_failures;
 };
 
-static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct shelf *shelf,
-						   size_t *n_failed, struct err_info *info);
+static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof,
+						   struct shelf *shelf, size_t *n_failed, struct err_info *info);
 static struct served *new_served(const struct catalog_source *source, struct model *model);
 static struct served *ref(struct served *s);
 static void unref(struct served *s);

@@ -23,7 +23,8 @@ struct catalog;
 struct catalog_source {
 	const char *store;         /* folder */
 	const char *default_model; /* or "" */
-	const char *trial;         /* program that tries new versions in a child, see model/trial.h; NULL: nothing is tried before it is loaded */
+	const char
+		*trial; /* program that tries new versions in a child, see model/trial.h; NULL: nothing is tried before it is loaded */
 	struct metrics *metrics;
 	const struct log *log;
 };
@@ -45,8 +46,8 @@ enum catalog_proof {
  * (or NULL). Fails where the store cannot be read, where the default model is not in it, or where it has champions and none can be
  * served. `info` is not NULL.
  */
-enum err catalog_open(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct catalog **out,
-					  size_t *n_failed, struct err_info *info);
+enum err catalog_open(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof,
+					  struct catalog **out, size_t *n_failed, struct err_info *info);
 
 /*
  * The same as `old` with one more version loaded, in place of the one used least recently where there are CATALOG_EXTRAS_MAX. Where the version

@@ -71,15 +71,16 @@ read_header(struct reading *in)
 	while (e == ERR_OK && (e = csv_cell(&in->csv, &cell, &more)) == ERR_OK && more) {
 		n_numbers += is_number(&cell);
 		if (!csv_text(&cell, name, sizeof name) || *name == '\0')
-			return err_set(in->info, ERR_BAD_CSV, "%s: line %zu, column %zu: the name is empty, too long or not valid UTF-8", in->path,
-						   in->csv.line, in->csv.column);
+			return err_set(in->info, ERR_BAD_CSV, "%s: line %zu, column %zu: the name is empty, too long or not valid UTF-8",
+						   in->path, in->csv.line, in->csv.column);
 		if ((e = add_name(in, name)) != ERR_OK)
 			return e;
 	}
 	if (e != ERR_OK)
 		return err_set(in->info, e, "%s: %s", in->path, in->inner.text);
 	if (n_numbers == in->n_columns)
-		return err_set(in->info, ERR_BAD_CSV, "%s: line 1 holds numbers, not names; name the columns with --columns a,b,…", in->path);
+		return err_set(in->info, ERR_BAD_CSV, "%s: line 1 holds numbers, not names; name the columns with --columns a,b,…",
+					   in->path);
 	return ERR_OK;
 }
 
@@ -122,8 +123,8 @@ take_names(struct reading *in)
 	}
 	enum err e = ERR_OK;
 	if (in->target_column == in->n_columns)
-		e = err_set(in->info, ERR_MISSING_FEATURE, "%s has no column \"%.64s\" for the target; its first is \"%.64s\"", in->path, in->target,
-					in->names[0]);
+		e = err_set(in->info, ERR_MISSING_FEATURE, "%s has no column \"%.64s\" for the target; its first is \"%.64s\"", in->path,
+					in->target, in->names[0]);
 	else if ((e = features_init(&in->d->features, features, n, &why)) != ERR_OK)
 		(void)err_set(in->info, e, "%s: %s", in->path, why.text);
 	free(features);
@@ -167,13 +168,15 @@ static enum err
 read_rows(struct reading *in)
 {
 	bool more;
-	enum err e;
+	enum err e = csv_row(&in->csv, &more);
 
-	while ((e = csv_row(&in->csv, &more)) == ERR_OK && more) {
-		if ((e = read_row(in)) != ERR_OK)
-			return e;
-		in->d->n++;
+	for (; e == ERR_OK && more; in->d->n++) {
+		e = read_row(in);
+		if (e == ERR_OK)
+			e = csv_row(&in->csv, &more);
 	}
+	if (e != ERR_OK)
+		return e;
 	if (!buf_ok(&in->values) || !buf_ok(&in->targets))
 		return err_set(in->info, ERR_OUT_OF_MEMORY, "%s: no memory for its %zu rows", in->path, in->d->n);
 	if (in->d->n == 0)
@@ -192,8 +195,8 @@ check_target(const struct reading *in)
 	for (size_t i = 1; i < in->d->n; i++)
 		if (target[i] < target[0] || target[i] > target[0])
 			return ERR_OK;
-	return err_set(in->info, ERR_BAD_CSV, "%s: the target \"%.64s\" is %g in every row: there is nothing to learn", in->path, in->target,
-				   (double)target[0]);
+	return err_set(in->info, ERR_BAD_CSV, "%s: the target \"%.64s\" is %g in every row: there is nothing to learn", in->path,
+				   in->target, (double)target[0]);
 }
 
 static enum err
@@ -266,11 +269,13 @@ enum err
 split_init(struct split *s, size_t n, double test, double validation, uint64_t seed, struct err_info *info)
 {
 	*s = (struct split){.n_test = (size_t)((double)n * test), .n_validation = (size_t)((double)n * validation)};
-	if ((test > 0 && s->n_test == 0) || (validation > 0 && s->n_validation == 0) || s->n_test + s->n_validation + TRAIN_ROWS_MIN > n)
-		return err_set(info, ERR_NO_ROWS,
-					   "%zu rows are too few for shares of %g to hold out and %g to stop the training; give more rows, or --test 0 and "
-					   "--validation 0",
-					   n, test, validation);
+	if ((test > 0 && s->n_test == 0) || (validation > 0 && s->n_validation == 0) ||
+		s->n_test + s->n_validation + TRAIN_ROWS_MIN > n)
+		return err_set(
+			info, ERR_NO_ROWS,
+			"%zu rows are too few for shares of %g to hold out and %g to stop the training; give more rows, or --test 0 and "
+			"--validation 0",
+			n, test, validation);
 	s->n_train = n - s->n_test - s->n_validation;
 	s->order = calloc(n, sizeof *s->order);
 	if (s->order == NULL)

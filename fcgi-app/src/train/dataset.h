@@ -13,10 +13,10 @@ enum { DATASET_COLUMNS_MAX = 4096 };
 
 /* A zeroed struct is released. */
 struct dataset {
-	struct features features; /* in the file's order, without the target */
-	size_t n;                 /* rows */
-	float *values;            /* owned; n x features.n, row-major, NaN for missing */
-	float *target;            /* owned; n, all finite */
+	struct features features;      /* in the file's order, without the target */
+	size_t n;                      /* rows */
+	float *values;                 /* owned; n x features.n, row-major, NaN for missing */
+	float *target;                 /* owned; n, all finite */
 	char sha256[FILES_SHA256_HEX]; /* of the file */
 };
 

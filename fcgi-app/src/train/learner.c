@@ -11,7 +11,7 @@
 #include "model/booster.h"
 
 struct learner {
-	BoosterHandle handle;                 /* owned */
+	BoosterHandle handle;                  /* owned */
 	DMatrixHandle matrices[LEARNER_PARTS]; /* owned; NULL for a part without rows */
 };
 
@@ -27,13 +27,14 @@ open_matrix(const struct features *f, const struct learner_rows *rows, DMatrixHa
 				   (uintmax_t)(uintptr_t)rows->values, rows->n, f->n);
 	if (XGDMatrixCreateFromDense(interface, "{\"missing\":NaN,\"nthread\":0}", out) != 0 ||
 		XGDMatrixSetFloatInfo(*out, "label", rows->target, rows->n) != 0 ||
-		XGDMatrixSetStrFeatureInfo(*out, "feature_name", (const char **)(uintptr_t)f->names, f->n) != 0)
+		XGDMatrixSetStrFeatureInfo(*out, "feature_name", (const char **)f->names, f->n) != 0)
 		return booster_failed(info, ERR_BAD_MODEL, "XGBoost does not take the rows");
 	return ERR_OK;
 }
 
 static enum err
-open_booster(struct learner *l, const struct features *f, const struct learner_parameter *parameters, size_t n, struct err_info *info)
+open_booster(struct learner *l, const struct features *f, const struct learner_parameter *parameters, size_t n,
+			 struct err_info *info)
 {
 	DMatrixHandle cached[LEARNER_PARTS]; /* so that predictions for the metrics go on from round to round */
 	bst_ulong n_cached = 0;
@@ -46,7 +47,7 @@ open_booster(struct learner *l, const struct features *f, const struct learner_p
 	for (size_t i = 0; i < n; i++)
 		if (XGBoosterSetParam(l->handle, parameters[i].name, parameters[i].value) != 0)
 			return booster_failed(info, ERR_USAGE, parameters[i].name);
-	if (XGBoosterSetStrFeatureInfo(l->handle, "feature_name", (const char **)(uintptr_t)f->names, f->n) != 0)
+	if (XGBoosterSetStrFeatureInfo(l->handle, "feature_name", (const char **)f->names, f->n) != 0)
 		return booster_failed(info, ERR_BAD_MODEL, "XGBoost does not take the features' names");
 	return ERR_OK;
 }
@@ -178,7 +179,8 @@ learner_save(struct learner *l, struct buf *out, struct err_info *info)
 	if (XGBoosterSaveModelToBuffer(l->handle, "{\"format\":\"ubj\"}", &len, &bytes) != 0)
 		return booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot save the model");
 	buf_add(out, bytes, len);
-	return buf_ok(out) ? ERR_OK : err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model file of %llu bytes", (unsigned long long)len);
+	return buf_ok(out) ? ERR_OK
+					   : err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model file of %llu bytes", (unsigned long long)len);
 }
 
 bool

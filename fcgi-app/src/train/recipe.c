@@ -52,7 +52,7 @@ void
 recipe_release(struct recipe *r)
 {
 	for (size_t i = 0; i < r->n_parameters; i++)
-		free((char *)(uintptr_t)r->parameters[i].value);
+		free((char *)r->parameters[i].value);
 	free(r->parameters);
 	cJSON_Delete(r->tree);
 	*r = (struct recipe){0};

@@ -44,7 +44,8 @@ is_done(const struct training *t)
 enum err
 trainer_run(struct learner *l, const struct trainer_options *options, int *rounds, struct err_info *info)
 {
-	struct training t = {.options = options, .progress = {.rounds = options->rounds, .best_value = (double)NAN}, .start_ns = clock_now_ns()};
+	struct training t = {
+		.options = options, .progress = {.rounds = options->rounds, .best_value = (double)NAN}, .start_ns = clock_now_ns()};
 	struct trainer_progress *p = &t.progress;
 	struct learner_scores scores;
 

@@ -19,8 +19,8 @@ typedef void trainer_report(void *context, const struct trainer_progress *progre
 
 struct trainer_options {
 	int rounds;
-	int patience; /* rounds without a better validation metric; 0: all rounds */
-	int period;   /* rounds from one report to the next; 0: none but the last */
+	int patience;           /* rounds without a better validation metric; 0: all rounds */
+	int period;             /* rounds from one report to the next; 0: none but the last */
 	trainer_report *report; /* or NULL */
 	void *context;
 };
