@@ -45,7 +45,7 @@ describe(const char *path, struct err_info *info)
 	return e;
 }
 
-/* What goes wrong is said on standard output, where the parent reads it. */
+/* What goes wrong is said on standard output, where the parent reads it: the code on a line, then the sentence. */
 int
 cmd_trial(int argc, char **argv)
 {
@@ -59,6 +59,6 @@ cmd_trial(int argc, char **argv)
 	else
 		return EXIT_USAGE;
 	if (e != ERR_OK)
-		(void)printf("%s", info.text);
+		(void)printf("%s\n%s", err_code(e), info.text);
 	return e == ERR_OK ? EXIT_DONE : EXIT_FAILED;
 }

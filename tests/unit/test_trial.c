@@ -54,10 +54,10 @@ passes_the_sentence_on(void **state)
 
 	(void)state;
 	folder_flip_byte("house/1/model.ubj");
-	assert_err(trial_prove(program(), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_prove(program(), folder, "house", "1", &info), ERR_SHA256_MISMATCH, &info);
 	assert_contains(info.text, "model house version 1 cannot be served: ");
 	assert_contains(info.text, "the sha256 is");
-	assert_err(trial_open(program(), folder, "house", "1", &m, &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_open(program(), folder, "house", "1", &m, &info), ERR_SHA256_MISMATCH, &info);
 	assert_null(m);
 	assert_err(trial_open(NULL, folder, "house", "1", &m, &info), ERR_SHA256_MISMATCH, &info);
 	assert_err(trial_open(program(), folder, "house", "9", &m, &info), ERR_FILE, &info);
@@ -267,7 +267,7 @@ describes_no_damaged_files(void **state)
 		check_err("cut", trial_describe(program(), folder_path("cut.ubj"), &json, &info), ERR_BAD_MODEL, &info);
 		check_integer("nothing is described", json.len, 0);
 	}
-	assert_err(trial_describe(program(), folder_path("none"), &json, &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_describe(program(), folder_path("none"), &json, &info), ERR_FILE, &info);
 	assert_contains(info.text, "cannot open");
 	buf_release(&json);
 	free(bytes);

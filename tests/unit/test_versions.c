@@ -159,7 +159,7 @@ refuses_what_is_broken(void **state)
 	(void)state;
 	folder_flip_byte("house/2/model.ubj");
 	lock_store(&edit);
-	assert_err(versions_promote(&edit, program(), "house", "2", before, &info), ERR_BAD_MODEL, &info);
+	assert_err(versions_promote(&edit, program(), "house", "2", before, &info), ERR_SHA256_MISMATCH, &info);
 	assert_contains(info.text, "the sha256 is");
 	store_edit_release(&edit);
 	check_house("1,2,3{champion=1}");

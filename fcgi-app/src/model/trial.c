@@ -131,7 +131,7 @@ judge(int status, bool in_time, struct err_info *info)
 	return err_set(info, ERR_BAD_MODEL, "its trial ended with status %d and no word", WEXITSTATUS(status));
 }
 
-/* Runs the child to its end. What it says is the answer, or where it fails the sentence. */
+/* Runs the child to its end. What it says is the answer, or where it fails the code and the sentence. */
 static enum err
 run(const char *program, const char *const *words, size_t file_bytes, struct buf *answer, struct err_info *info)
 {
@@ -152,7 +152,9 @@ run(const char *program, const char *const *words, size_t file_bytes, struct buf
 		return ERR_OK;
 	if (!in_time || !WIFEXITED(status) || answer->len == 0)
 		return judge(status, in_time, info);
-	return err_set(info, ERR_BAD_MODEL, "%.*s", SENTENCE_MAX, buf_peek(answer));
+	const char *text = buf_peek(answer);
+	size_t len = strcspn(text, "\n");
+	return err_set(info, err_find(text, len), "%.*s", SENTENCE_MAX, text + len + (text[len] == '\n'));
 }
 
 static size_t
@@ -175,7 +177,7 @@ trial_prove(const char *program, const char *store, const char *name, const char
 		int n = snprintf(path, sizeof path, "%s/%s/%s/%s", store, name, version, i == 0 ? "model.ubj" : "model.json");
 		bytes += n > 0 && (size_t)n < sizeof path ? file_size(path) : 0;
 	}
-	buf_init(&answer, SENTENCE_MAX);
+	buf_init(&answer, ANSWER_MAX);
 	struct err_info why;
 	enum err e = run(program, words, bytes, &answer, &why);
 	if (e != ERR_OK && answer.len > 0)

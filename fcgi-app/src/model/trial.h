@@ -24,7 +24,7 @@ enum {
 
 /*
  * Proves STORE/NAME/VERSION in a child: all that model_open() does, and that made-up rows give the same bits in a batch and one by one.
- * Fails with the child's sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
+ * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
  */
 enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info);
 

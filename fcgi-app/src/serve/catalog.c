@@ -158,8 +158,10 @@ catalog_open_with(const struct catalog_source *source, const struct catalog *old
 
 	*out = NULL;
 	enum err e = trial_open(source->trial, source->store, name, version, &model, &why);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
 		log_message(source->log, LOG_ERROR, "version_failed", "%s", why.text);
+		metrics_model_failure(metrics_series(source->metrics, name, ""), e);
+	}
 	if (e == ERR_OUT_OF_MEMORY)
 		return err_set(info, e, "no memory for another version; try again later");
 	if (e != ERR_OK)
@@ -545,8 +547,10 @@ prove_champion(const struct catalog_source *source, const struct catalog *old, e
 	const struct entry *before = old != NULL ? find_entry(old->shelf, entry->stored->name) : NULL;
 	struct err_info why;
 
-	if (load_champion(source, before, proof, entry, &why) == ERR_OK)
+	enum err e = load_champion(source, before, proof, entry, &why);
+	if (e == ERR_OK)
 		return;
+	metrics_model_failure(entry->refused, e);
 	(void)snprintf(entry->problem, sizeof entry->problem, "%s", why.text);
 	entry->champion = before != NULL ? ref(before->champion) : NULL;
 	if (entry->champion != NULL)
