@@ -365,7 +365,8 @@ write_routes(const struct metrics *m, struct buf *out)
 static void
 write_failures(const struct metrics *m, struct buf *out)
 {
-	head(out, "futaie_model_failures_total", "counter", "Versions that could not be served, by model and reason; the log has the sentence.");
+	head(out, "futaie_model_failures_total", "counter",
+		 "Versions that could not be served, by model and reason; the log has the sentence.");
 	for (const struct metrics_series *s = m->unknown; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire))
 		for (int code = 1; code < ERR_COUNT; code++) {
 			if (get(&s->failures[code]) == 0)
