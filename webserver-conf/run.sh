@@ -190,8 +190,9 @@ EOF
 
 # --- until one of the two ends, or we are told to stop --------------------------------------------------------------
 
-{ wait -n "$app" "$web"; } 2>/dev/null
-status=$?
-alive "$web" || fail "lighttpd ended by itself (status $status). $(web_log)"
-fail "futaie's keeper ended by itself (status $status). $(app_log)"
+# Both are looked at first: one that has ended already is no job any more, and wait -n would wait for the other alone.
+{ alive "$web" && alive "$app" && wait -n "$web" "$app"; } 2>/dev/null
+alive "$web" || { wait "$web"; fail "lighttpd ended by itself (status $?). $(web_log)"; }
+wait "$app"
+fail "futaie's keeper ended by itself (status $?). $(app_log)"
 }
