@@ -1,5 +1,5 @@
-/* test_rows.c - tests of serve/rows: JSON and CSV bodies into a matrix, and what each wrong body is told */
-#include "serve/rows.h"
+/* test_rows.c - tests of model/rows: JSON and CSV bodies into a matrix, and what each wrong body is told */
+#include "model/rows.h"
 
 #include <math.h>
 

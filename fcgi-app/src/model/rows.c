@@ -1,5 +1,5 @@
 /* rows.c - a request's body into a matrix of float32 */
-#include "serve/rows.h"
+#include "model/rows.h"
 
 #include <stdio.h>
 #include <string.h>
