@@ -76,7 +76,8 @@ check_choice(const struct catalog *c, const char *name, enum err e, const char *
 	else
 		check_contains(name, info.text, sentence);
 	/* What no version answers is counted under the model, unless there is none of that name. */
-	struct metrics_series *refused = catalog_model_json(c, name) != NULL ? metrics_series(metrics, name, "") : metrics_unknown(metrics);
+	struct metrics_series *refused =
+		catalog_model_json(c, name) != NULL ? metrics_series(metrics, name, "") : metrics_unknown(metrics);
 	check_integer(name, *name == '\0' || choice.series == refused, *name == '\0' || e != ERR_OK);
 }
 
