@@ -150,7 +150,8 @@ check_number(const char *text, size_t len, const char *end, float expected)
 static void
 check_like_strtof(const char *text)
 {
-	static const char *const tails[] = {",12345678901234567890123456789", "\n0.00000000000000000000000000", "]}                         "};
+	static const char *const tails[] = {",12345678901234567890123456789", "\n0.00000000000000000000000000",
+										"]}                         "};
 	char longer[DECIMAL_MAX + 32];
 	size_t len = strlen(text);
 	const float expected = strtof(text, NULL);
