@@ -38,7 +38,7 @@ ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanit
 SOURCES  = $(wildcard fcgi-app/src/*.c fcgi-app/src/*/*.c)
 OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o)
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-MAN      = $(BUILD)/man/futaie.1 $(BUILD)/man/futaie-serve.1
+MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
 .PHONY: all run test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
@@ -129,10 +129,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(filter-out %/main.o,$(OBJECTS)) -lcmocka $(LIBS)
 
-# A page's options come from the table in the program, where its source says @OPTIONS@.
+# Where the source of a page says @OPTIONS@, they come from the table in the program: those of futaie-X.1 from that of futaie X.
 $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@mkdir -p $(@D)
-	@$(BUILD)/futaie options serve mdoc >$@.options
+	@if grep -qx @OPTIONS@ $<; then $(BUILD)/futaie options $(patsubst futaie-%.1,%,$*) mdoc; fi >$@.options
 	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
 	@rm -f $@.options
 

@@ -8,6 +8,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 typedef int cmd_run(int argc, char **argv);
 
 cmd_run cmd_serve;
+cmd_run cmd_predict;
 cmd_run cmd_version;
 
 /* Prints a subcommand's options as help, man page source or sample file, for the build; not in the help. */
@@ -16,5 +17,6 @@ cmd_run cmd_options;
 struct options_table;
 
 extern const struct options_table serve_options;
+extern const struct options_table predict_options;
 
 #endif

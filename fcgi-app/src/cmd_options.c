@@ -5,7 +5,10 @@
 #include "base/options.h"
 #include "cmd.h"
 
-static const struct options_table *const tables[] = {&serve_options};
+static const struct options_table *const tables[] = {
+	&serve_options,
+	&predict_options,
+};
 
 static const struct {
 	const char *name;
@@ -25,6 +28,6 @@ cmd_options(int argc, char **argv)
 				formats[f].print(tables[t], stdout);
 				return EXIT_DONE;
 			}
-	(void)fprintf(stderr, "usage: futaie options serve help|mdoc|conf\n");
+	(void)fprintf(stderr, "usage: futaie options SUBCOMMAND help|mdoc|conf\n");
 	return EXIT_USAGE;
 }

@@ -15,6 +15,7 @@ struct command {
 
 static const struct command commands[] = {
 	{"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
+	{"predict", cmd_predict, "predict a file of rows with a model of a store"},
 	{"version", cmd_version, "print the versions of futaie and libxgboost"},
 	{"options", cmd_options, NULL},
 };
