@@ -64,6 +64,7 @@ GROUPS = {
     "harness": Group("the harness itself: a wrong count must not pass for a test", pytest_file("harness"), 60),
     "cli": Group("the command line, its help, its configuration file and its exit codes", pytest_file("cli"), 60),
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
+    "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
