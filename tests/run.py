@@ -72,7 +72,8 @@ GROUPS = {
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
-        sanitized("address", "predict", "models", "badinput", "lifecycle"), sanitized("thread", "metrics", "models", "lifecycle")], 300),
+        sanitized("address", "predict", "batch", "models", "badinput", "lifecycle"),
+        sanitized("thread", "batch", "metrics", "models", "lifecycle")], 400),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
