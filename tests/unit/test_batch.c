@@ -211,6 +211,47 @@ order_is_kept(void **state)
 	buf_release(&first);
 }
 
+/* Short rows of a model with several outputs: a chunk's lines are then more than are printed before some of them are written. */
+static void
+more_lines_than_rows(void **state)
+{
+	static const size_t threads[] = {1, 2, 5};
+	static const char *const cells[] = {"1,,,,\n", "2,,,,\n", ",,,,3\n"};
+	size_t n = 150001;
+	struct model *several;
+	struct batch_progress done;
+	struct err_info info;
+	struct buf in;
+	struct buf out;
+	struct buf one;
+
+	(void)state;
+	buf_init(&in, TEXT_MAX);
+	buf_init(&out, TEXT_MAX);
+	buf_init(&one, TEXT_MAX);
+	assert_err(model_open(FOLDER_FIXTURES, "multi-softprob", "1", &several, &info), ERR_OK, &info);
+	buf_str(&in, "size,age,load,slope,shift\n");
+	for (size_t i = 0; i < n; i++)
+		buf_str(&in, cells[i % 3]);
+	for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
+		struct batch b = {.model = several, .n_threads = threads[t]};
+		buf_reset(&out);
+		assert_err(run(&b, in.data, in.len, &out, &done, &info), ERR_OK, &info);
+		assert_int_equal(done.rows, n);
+		buf_reset(&one);
+		b.n_threads = 1;
+		assert_err(run(&b, in.data, strlen("size,age,load,slope,shift\n1,,,,\n1,,,,\n1,,,,\n"), &one, &done, &info), ERR_OK, &info);
+		assert_int_equal(done.rows, 3);
+		assert_int_equal(out.len, n / 3 * one.len + (size_t)(strchr(one.data, '\n') + 1 - one.data));
+		for (size_t at = 0; at < out.len; at += one.len)
+			assert_memory_equal(out.data + at, one.data, out.len - at < one.len ? out.len - at : one.len);
+	}
+	model_free(several);
+	buf_release(&in);
+	buf_release(&out);
+	buf_release(&one);
+}
+
 static size_t
 count(const struct buf *b, char c)
 {
@@ -341,7 +382,7 @@ closed_pipe(void **state)
 	b.in_fd = in_fds[0];
 	b.out_fd = out_fds[1];
 	assert_err(batch_run(&b, &done, &info), ERR_CLOSED_PIPE, &info);
-	assert_int_equal(done.rows, 2); /* those of the chunk that could not be written */
+	assert_int_equal(done.rows, 0);
 	(void)close(in_fds[0]);
 	(void)close(in_fds[1]);
 	(void)close(out_fds[1]);
@@ -451,6 +492,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("every fixture's values and margins have XGBoost's bits, from CSV and from JSON lines", every_fixture),
 		TEST("lines come in the order of the rows, whatever the number of threads", order_is_kept),
+		TEST("lines that are many times as long as their rows come whole and in order", more_lines_than_rows),
 		TEST("the rows before a wrong one are written, and no others, wherever it stands", rows_before_a_wrong_one),
 		TEST("what holds no rows or wrong ones is refused by line and column", refused),
 		TEST("a full disk is a failure with a sentence", full_disk),

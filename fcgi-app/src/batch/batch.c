@@ -16,17 +16,30 @@
 #include "model/rows.h"
 
 enum {
-	SLICE_OUTPUTS = 64 * 1024,    /* predicted at once, but for one row of more */
-	OUTPUTS_MAX = 1024 * 1024,    /* of one row */
-	OUT_BYTES = 1024 * 1024,      /* printed at most before they are written */
+	SLICE_OUTPUTS = 64 * 1024, /* predicted at once, but for one row of more */
+	OUTPUTS_MAX = 1024 * 1024, /* of one row */
+	OUT_BYTES = 1024 * 1024,   /* printed at most before they are written */
+	LINES_MAX = OUT_BYTES + OUTPUTS_MAX * (TEXT_FLOAT_MAX + 1),
 	KEPT_BYTES = 4 * 1024 * 1024, /* a matrix that one long row has made larger is given back */
+	ANSWERS_A_THREAD = 2,         /* may be handed over before they are written */
 	TICK_NS = 100000000
 };
 
+/* What became of one chunk: its lines, or those that are left of them, and how it ended. */
+struct answer {
+	bool ready;
+	struct buf lines;
+	size_t rows;
+	uint64_t bytes; /* of the input up to the chunk's end */
+	enum err e;     /* of the row behind these */
+	struct err_info info;
+};
+
 /*
- * The threads take chunks in turns, read, predict and print each on their own, and write in the order of the chunks' sequence: who is
- * done early waits for its turn. `reading` and `writing` are never held together, and neither while a thread computes; `reading` is held
- * while it waits for input, `writing` not while it waits to write: whose turn it is needs no lock for that.
+ * The threads take chunks in turns, read, predict and print each on their own, and hand the lines over in the answer of the chunk's
+ * sequence. Who hands over what is to be written next writes it, and all that others have handed over behind it meanwhile; the others go
+ * on with their next chunks, as far ahead as there are answers. `reading` and `writing` are never held together. `reading` is held while a
+ * thread waits for input, `writing` not while it waits to write: being `busy` is its right to the descriptor and to the answer of the turn.
  */
 struct run {
 	const struct batch *b;
@@ -36,14 +49,17 @@ struct run {
 	struct chunks chunks; /* guarded by reading; chunks_stop() needs no lock */
 
 	pthread_mutex_t writing;
-	pthread_cond_t turned; /* the turn, or a failure */
+	pthread_cond_t turned; /* the turn, busy, or a failure */
 	pthread_cond_t ended;  /* the number of threads */
 	/* guarded by writing: */
 	uint64_t turn; /* sequence of the chunk to be written next */
+	bool busy;     /* a thread writes */
 	struct batch_progress done;
 	size_t n_running;
 	enum err e; /* the first failure in the order of rows: nothing is written any more */
 	struct err_info info;
+	struct answer *answers; /* of the chunk with the sequence s: answers[s % n_answers] */
+	size_t n_answers;
 };
 
 /* One thread with its own memory. */
@@ -55,12 +71,12 @@ struct worker {
 	struct rows rows;
 	struct buf outputs; /* float32, of a slice */
 	struct buf out;     /* lines to be written */
-	bool has_turn;
+	bool busy;          /* run->busy is its own */
 	struct err_info info;
 };
 
 static enum err read_header(struct run *run, struct err_info *info);
-static enum err run_threads(struct run *run, struct err_info *info);
+static enum err answer_all(struct run *run, struct err_info *info);
 static void *work(void *arg);
 
 enum err
@@ -81,7 +97,7 @@ batch_run(const struct batch *b, struct batch_progress *done, struct err_info *i
 	rows_header_init(&run.header);
 	e = read_header(&run, info);
 	if (e == ERR_OK)
-		e = run_threads(&run, info);
+		e = answer_all(&run, info);
 	*done = run.done;
 	if (e == ERR_OK && run.done.rows == 0)
 		e = err_set(info, ERR_NO_ROWS, "%s: there are no rows%s", b->in_name,
@@ -149,31 +165,50 @@ watch(struct run *run)
 	(void)pthread_mutex_unlock(&run->writing);
 }
 
+/* Starts as many threads as there are to be, or can be, and sees them end. */
 static enum err
-run_threads(struct run *run, struct err_info *info)
+run_threads(struct run *run, struct worker *workers, struct err_info *info)
 {
-	struct worker *workers = calloc(run->b->n_threads, sizeof *workers);
 	size_t n = 0;
 
-	if (workers == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu threads", run->b->n_threads);
 	(void)pthread_mutex_lock(&run->writing); /* so that none ends before all are counted */
 	for (; n < run->b->n_threads; n++) {
 		workers[n].run = run;
 		if (pthread_create(&workers[n].thread, NULL, work, &workers[n]) != 0)
-			break; /* fewer do as well */
+			break;
 	}
 	run->n_running = n;
 	(void)pthread_mutex_unlock(&run->writing);
 	watch(run);
 	for (size_t i = 0; i < n; i++)
 		(void)pthread_join(workers[i].thread, NULL);
-	free(workers);
 	if (n == 0)
 		return err_set(info, ERR_OUT_OF_MEMORY, "cannot start a thread");
 	if (run->e != ERR_OK)
 		*info = run->info;
 	return run->e;
+}
+
+static enum err
+answer_all(struct run *run, struct err_info *info)
+{
+	struct worker *workers = calloc(run->b->n_threads, sizeof *workers);
+	enum err e;
+
+	run->n_answers = ANSWERS_A_THREAD * run->b->n_threads;
+	run->answers = calloc(run->n_answers, sizeof *run->answers);
+	if (workers == NULL || run->answers == NULL) {
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu threads", run->b->n_threads);
+	} else {
+		for (size_t i = 0; i < run->n_answers; i++)
+			buf_init(&run->answers[i].lines, LINES_MAX);
+		e = run_threads(run, workers, info);
+		for (size_t i = 0; i < run->n_answers; i++)
+			buf_release(&run->answers[i].lines);
+	}
+	free(run->answers);
+	free(workers);
+	return e;
 }
 
 /* "1.5", "1.5,2.5"; in JSON "1.5", "[1.5,2.5]". */
@@ -212,56 +247,88 @@ write_all(int fd, const char *p, size_t len, struct err_info *info)
 	return ERR_OK;
 }
 
-/* Waits until all chunks before this one are written; false where one of them has failed. */
-static bool
-take_turn(struct worker *w)
-{
-	struct run *run = w->run;
-
-	(void)pthread_mutex_lock(&run->writing);
-	while (run->turn != w->chunk.sequence && run->e == ERR_OK)
-		(void)pthread_cond_wait(&run->turned, &run->writing);
-	w->has_turn = run->e == ERR_OK;
-	(void)pthread_mutex_unlock(&run->writing);
-	return w->has_turn;
-}
-
 /* The first failure ends the run. `writing` is held. */
 static void
-fail(struct worker *w, enum err e)
+fail(struct run *run, enum err e, const struct err_info *info)
 {
-	if (w->run->e != ERR_OK)
+	if (run->e != ERR_OK)
 		return;
-	w->run->e = e;
-	w->run->info = w->info;
-	chunks_stop(&w->run->chunks);
-	(void)pthread_cond_broadcast(&w->run->turned);
+	run->e = e;
+	run->info = *info;
+	chunks_stop(&run->chunks);
+	(void)pthread_cond_broadcast(&run->turned);
 }
 
-/* Ends the chunk and lets the next have its turn. */
+/* Writes the answer of the turn and what is ready behind it. `writing` is held, and the thread is busy. */
 static void
-pass_turn(struct worker *w, enum err e)
+write_answers(struct run *run)
+{
+	struct answer *a;
+
+	while (run->e == ERR_OK && (a = &run->answers[run->turn % run->n_answers])->ready) {
+		struct err_info why;
+		(void)pthread_mutex_unlock(&run->writing);
+		enum err e = write_all(run->b->out_fd, a->lines.data, a->lines.len, &why);
+		(void)pthread_mutex_lock(&run->writing);
+		buf_reset(&a->lines);
+		a->ready = false;
+		run->turn++;
+		if (e == ERR_OK) {
+			run->done.rows += a->rows;
+			run->done.bytes = a->bytes;
+		}
+		if (e != ERR_OK || a->e != ERR_OK)
+			fail(run, e != ERR_OK ? e : a->e, e != ERR_OK ? &why : &a->info);
+		(void)pthread_cond_broadcast(&run->turned);
+	}
+}
+
+/* Hands the chunk's lines over, with `e` behind them; false where nothing more is to be done. */
+static bool
+hand_over(struct worker *w, enum err e)
 {
 	struct run *run = w->run;
 
 	(void)pthread_mutex_lock(&run->writing);
-	run->turn++;
-	run->done.rows += w->rows.n;
-	run->done.bytes = w->chunk.bytes;
-	if (e != ERR_OK)
-		fail(w, e);
-	(void)pthread_cond_broadcast(&run->turned);
+	while (run->e == ERR_OK && w->chunk.sequence - run->turn >= run->n_answers)
+		(void)pthread_cond_wait(&run->turned, &run->writing);
+	if (run->e == ERR_OK) {
+		struct answer *a = &run->answers[w->chunk.sequence % run->n_answers];
+		struct buf empty = a->lines;
+		*a = (struct answer){.ready = true, .lines = w->out, .rows = w->rows.n, .bytes = w->chunk.bytes, .e = e};
+		if (e != ERR_OK)
+			a->info = w->info;
+		w->out = empty;
+		if (w->busy || !run->busy) {
+			run->busy = true;
+			write_answers(run);
+			run->busy = w->busy = false;
+			(void)pthread_cond_broadcast(&run->turned);
+		}
+	}
+	bool more = run->e == ERR_OK && e == ERR_OK;
 	(void)pthread_mutex_unlock(&run->writing);
-	w->has_turn = false;
+	return more;
 }
 
-/* Writes what is printed, in its turn. ERR_CLOSED_PIPE, though nobody will hear of it, where a chunk before has failed. */
+/*
+ * Writes what is printed of a chunk before its end, in its turn, and stays busy. ERR_CLOSED_PIPE, though nobody will hear of it, where a
+ * chunk before has failed.
+ */
 static enum err
 flush(struct worker *w)
 {
-	if (!w->has_turn && !take_turn(w))
-		return err_set(&w->info, ERR_CLOSED_PIPE, "a row before it has failed");
-	enum err e = write_all(w->run->b->out_fd, w->out.data, w->out.len, &w->info);
+	struct run *run = w->run;
+
+	(void)pthread_mutex_lock(&run->writing);
+	while (run->e == ERR_OK && !w->busy && (run->busy || run->turn != w->chunk.sequence))
+		(void)pthread_cond_wait(&run->turned, &run->writing);
+	enum err e = run->e == ERR_OK ? ERR_OK : err_set(&w->info, ERR_CLOSED_PIPE, "a row before it has failed");
+	if (e == ERR_OK)
+		run->busy = w->busy = true;
+	(void)pthread_mutex_unlock(&run->writing);
+	if (e == ERR_OK)
+		e = write_all(run->b->out_fd, w->out.data, w->out.len, &w->info);
 	buf_reset(&w->out);
 	return e;
 }
@@ -316,25 +383,15 @@ read_rows(struct worker *w)
 static bool
 answer_chunk(struct worker *w, enum err e)
 {
-	struct err_info wrong_row = w->info;
-	enum err answered;
-
 	w->rows.n = 0;
-	if (e == ERR_OK) {
+	if (e == ERR_OK)
 		e = read_rows(w);
-		wrong_row = w->info;
-	}
-	answered = answer_rows(w);
-	if (answered == ERR_OK)
-		answered = flush(w);
-	if (!w->has_turn && !take_turn(w))
-		return false;
-	if (answered == ERR_OK)
-		w->info = wrong_row;
-	else
-		e = answered;
-	pass_turn(w, e);
-	return e == ERR_OK;
+	const struct err_info wrong_row = w->info;
+	enum err answered = answer_rows(w);
+	if (answered != ERR_OK)
+		return hand_over(w, answered);
+	w->info = wrong_row;
+	return hand_over(w, e);
 }
 
 static enum err
@@ -343,7 +400,7 @@ worker_init(struct worker *w)
 	chunk_init(&w->chunk);
 	rows_init(&w->rows, CHUNKS_MAX, SIZE_MAX);
 	buf_init(&w->outputs, OUTPUTS_MAX * sizeof(float));
-	buf_init(&w->out, OUT_BYTES + (size_t)OUTPUTS_MAX * (TEXT_FLOAT_MAX + 1));
+	buf_init(&w->out, LINES_MAX);
 	return booster_caller_init(&w->caller, &w->info);
 }
 
@@ -374,7 +431,7 @@ work(void *arg)
 	worker_release(w);
 	(void)pthread_mutex_lock(&run->writing);
 	if (init != ERR_OK)
-		fail(w, init);
+		fail(run, init, &w->info);
 	run->n_running--;
 	(void)pthread_cond_signal(&run->ended);
 	(void)pthread_mutex_unlock(&run->writing);
