@@ -227,7 +227,8 @@ window_digits(const char *p, unsigned *n)
 		return 0;
 	x <<= 64 - 8 * *n;
 	x = x * 10 + (x >> 8);
-	return ((x & 0x000000FF000000FFU) * (100 + (1000000ULL << 32)) + ((x >> 16) & 0x000000FF000000FFU) * (1 + (10000ULL << 32))) >> 32;
+	return ((x & 0x000000FF000000FFU) * (100 + (1000000ULL << 32)) + ((x >> 16) & 0x000000FF000000FFU) * (1 + (10000ULL << 32))) >>
+		   32;
 }
 
 /*
