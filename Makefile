@@ -143,10 +143,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(filter-out %/main.o,$(OBJECTS)) -lcmocka $(LIBS)
 
-# The options of page futaie-X come from the table X in the program, where its source says @OPTIONS@.
+# Where the source of a page says @OPTIONS@, they come from the table in the program: those of futaie-X.1 from that of futaie X.
 $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@mkdir -p $(@D)
-	@case $* in futaie-*) $(BUILD)/futaie options $(patsubst futaie-%.1,%,$*) mdoc ;; esac >$@.options
+	@if grep -qx @OPTIONS@ $<; then $(BUILD)/futaie options $(patsubst futaie-%.1,%,$*) mdoc; fi >$@.options
 	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
 	@rm -f $@.options
 

@@ -64,6 +64,7 @@ GROUPS = {
     "harness": Group("the harness itself: a wrong count must not pass for a test", pytest_file("harness"), 60),
     "cli": Group("the command line, its help, its configuration file and its exit codes", pytest_file("cli"), 60),
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
+    "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
@@ -71,7 +72,8 @@ GROUPS = {
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
-        sanitized("address", "predict", "models", "badinput", "lifecycle"), sanitized("thread", "metrics", "models", "lifecycle")], 300),
+        sanitized("address", "predict", "batch", "models", "badinput", "lifecycle"),
+        sanitized("thread", "batch", "metrics", "models", "lifecycle")], 400),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),

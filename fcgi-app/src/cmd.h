@@ -10,6 +10,7 @@ typedef int cmd_run(int argc, char **argv);
 cmd_run cmd_serve;
 cmd_run cmd_models;
 cmd_run cmd_train;
+cmd_run cmd_predict;
 cmd_run cmd_version;
 
 /* The child in which a new model file is tried, started by trial.c; not in the help. */
@@ -23,5 +24,6 @@ struct options_table;
 extern const struct options_table serve_options;
 extern const struct options_table models_options;
 extern const struct options_table train_options;
+extern const struct options_table predict_options;
 
 #endif

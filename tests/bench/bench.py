@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """bench.py - speed and memory, as ratios within one run
 
-    bench.py [--pairs N] [--seconds S] [--starts N] [--connections N]
+    bench.py [--pairs N] [--seconds S] [--starts N] [--connections N] [--runs N]
 
 Every ratio is of two rates that were measured one after the other, again and again in alternating order; the median of the pairs'
 ratios is what counts, so that a machine that is slower for a while slows both. Prints a table, and writes it as bench.md and bench.json under
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
 import figures                          # noqa: E402
+import predict                          # noqa: E402
 import processes                        # noqa: E402
 import servers                          # noqa: E402
 from figures import BELOW, Figure       # noqa: E402
@@ -31,6 +32,7 @@ WARM_UP_S = 1
 SLACK_S = 15            # of one load, over its length
 FIXED_S = 60            # of the whole, over its loads
 START_S = 10
+PREDICT_S = 60          # of a file of rows by futaie and by Python
 QUIET = 0.1             # share of the processors that other programs may take in a pair that is called quiet
 COMPARED = [("flask", "Flask's own server, same model", 15), ("constant", "a FastCGI responder in C that answers a constant", None)]
 SAME_BITS = 1e-7        # Flask prints the float32 as a float64, futaie as its shortest decimal
@@ -133,6 +135,7 @@ class Bench:
         self.options = options
         self.rates, self.memory, self.problems = {}, {}, {}
         self.figures = []
+        self.batch = predict.Bench(runs=options.runs, progress=progress)
 
     def run(self):
         servers.FOLDER.mkdir(parents=True, exist_ok=True)
@@ -144,6 +147,8 @@ class Bench:
                 progress(f"stopping {server.label}")
                 self.attempt(server.label, server.stop)
         self.figures += self.speed_figures() + self.start_figures() + self.memory_figures()
+        self.attempt("predict", self.batch.run)
+        self.figures += self.batch.figures(self.why("predict"))
         progress("")
 
     def attempt(self, what, action):
@@ -208,7 +213,7 @@ class Bench:
     def tables(self):
         missing = [f"not measured: {name}: {why}" for name, why in self.problems.items()]
         return [figures.Table("Figures", figures.FIGURE_HEAD, [figure.cells() for figure in self.figures], missing),
-                self.rates_table(), self.memory_table()]
+                self.rates_table(), self.memory_table(), self.batch.table()]
 
     def rates_table(self):
         head = ["server", "requests/s", "p50", "p99", "CPU of the application", "of lighttpd", "of wrk", "others' share"]
@@ -231,7 +236,7 @@ class Bench:
 
     def data(self):
         return {"options": vars(self.options), "processors": os.cpu_count(), "figures": [figure.as_json() for figure in self.figures],
-                "rates": {label: [vars(rate) for rate in rates] for label, rates in self.rates.items()}, "memory_mb": self.memory,
+                "rates": {label: [vars(rate) for rate in rates] for label, rates in self.rates.items()}, "memory_mb": self.memory, "predict": self.batch.data(),
                 "problems": self.problems}
 
     def complete(self):
@@ -249,6 +254,7 @@ def parse_arguments():
     parser.add_argument("--pairs", type=whole, default=5, help="loads of each server (default 5)")
     parser.add_argument("--seconds", type=whole, default=2, help="length of a load, in whole seconds (default 2)")
     parser.add_argument("--starts", type=whole, default=11, help="starts that are timed (default 11)")
+    parser.add_argument("--runs", type=whole, default=predict.RUNS, help=f"runs of futaie predict (default {predict.RUNS})")
     parser.add_argument("--connections", type=whole, default=16, help="connections that wrk keeps (default 16)")
     return parser.parse_args()
 
@@ -261,7 +267,7 @@ def main():
     options = parse_arguments()
     signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.alarm(FIXED_S + 3 * (options.pairs * (options.seconds + 1) + WARM_UP_S))
+    signal.alarm(FIXED_S + 3 * (options.pairs * (options.seconds + 1) + WARM_UP_S) + options.runs * PREDICT_S)
     bench = Bench(options)
     try:
         bench.run()

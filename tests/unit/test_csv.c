@@ -316,6 +316,196 @@ numbers_of_a_row(void **state)
 	assert_false(more);
 }
 
+/* csv_number() takes what it takes as csv_cell() and csv_float() do, and nothing else. */
+static void
+bare_numbers(void **state)
+{
+	static const char *const texts[] = {"1",      "-1.5,",
+										"1.25\n", "7\r\n",
+										"7\r1",   "+1,2",
+										"01,2",   "1.,2",
+										".5,2",   "1e5,",
+										"1e39,1", "1e,1",
+										"",       ",1",
+										"\n",     " 1,2",
+										"1 ,2",   "\"1\",2",
+										"nan,1",  "-",
+										"1x,",    "12345.678901234567,12345678901234567890\n",
+										"1;2",    "0.1\r"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct csv_reader a;
+		struct csv_reader b;
+		struct csv_cell cell;
+		struct err_info info;
+		char *text = unit_copy(texts[i], strlen(texts[i]));
+		float x = 0;
+		float y = 0;
+		bool more = false;
+		csv_resume(&a, text, strlen(text), 7, &info);
+		csv_resume(&b, text, strlen(text), 7, &info);
+		a.row_ended = b.row_ended = *text == '\0';
+		struct csv_reader before = a;
+		bool taken = csv_number(&a, &x);
+		bool number = csv_cell(&b, &cell, &more) == ERR_OK && more && csv_float(&cell, &y, &info) == ERR_OK;
+		bool bare = number && cell.len > 0 && !cell.quoted && strchr("+-.0123456789", cell.text[0]) != NULL &&
+					strchr(cell.text, ' ') == NULL;
+		check_integer(text, taken, bare);
+		if (!taken)
+			b = before;
+		else
+			check_float(text, x, y);
+		check_integer(text, a.p - text, b.p - text);
+		check_integer(text, a.line, b.line);
+		check_integer(text, a.next_line, b.next_line);
+		check_integer(text, a.column, b.column);
+		check_integer(text, a.row_ended, b.row_ended);
+		free(text);
+	}
+}
+
+static void
+resumed(void **state)
+{
+	struct csv_reader r;
+	struct csv_cell cell;
+	struct err_info info;
+	bool more;
+
+	(void)state;
+	csv_resume(&r,
+			   "\xEF\xBB\xBF"
+			   "1\n2",
+			   6, 41, &info);
+	assert_err(csv_row(&r, &more), ERR_OK, &info);
+	assert_err(csv_cell(&r, &cell, &more), ERR_OK, &info);
+	assert_int_equal(cell.len, 4); /* no byte order mark in the middle of a text */
+	assert_int_equal(r.line, 41);
+	assert_err(csv_row(&r, &more), ERR_OK, &info);
+	assert_err(csv_cell(&r, &cell, &more), ERR_OK, &info);
+	assert_int_equal(r.line, 42);
+}
+
+static void
+cuts(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t end;       /* of all whole rows */
+		size_t end_lines; /* where quotes mean nothing */
+		size_t first;     /* of the first row */
+	} rows[] = {
+		{"", 0, 0, 0},
+		{"a", 0, 0, 0},
+		{"a\n", 2, 2, 2},
+		{"a\nb", 2, 2, 2},
+		{"a\nb\n", 4, 4, 2},
+		{"a\r\nb\r\n", 6, 6, 3},
+		{"a\rb\rc", 4, 4, 2},
+		{"a\r", 0, 0, 0}, /* a LF may follow */
+		{"a\nb\r", 2, 2, 2},
+		{"a\r\r", 2, 2, 2},
+		{"\n\n", 2, 2, 1},
+		{"\"a\nb\"", 0, 3, 0},
+		{"\"a\nb\"\n", 6, 6, 6},
+		{"\"a\nb\"\nc\n", 8, 8, 6},
+		{"1,\"a\"\"\nb\"\nc", 10, 10, 10},
+		{"1,\"a\"\"\"\nb\"\nc\n", 13, 13, 8},
+		{"a\"\nb\n", 5, 5, 3}, /* a quote within a cell is a character */
+		{"a\n\"b\nc\n", 2, 7, 2},
+		{"\"\n\n\n", 0, 4, 0},
+		{"\"\"\n\"\"\n", 6, 6, 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		size_t len = strlen(rows[i].text);
+		char *text = unit_copy(rows[i].text, len);
+		for (size_t step = 1; step <= len + 1; step++) { /* the text grows so many bytes at a time */
+			struct csv_cut all = {0};
+			struct csv_cut lines = {.lines = true};
+			struct csv_cut first = {0};
+			for (size_t n = 0; n < len + step; n += step) {
+				csv_cut(&all, text, n < len ? n : len, false);
+				csv_cut(&lines, text, n < len ? n : len, false);
+				if (first.end == 0)
+					csv_cut(&first, text, n < len ? n : len, true);
+			}
+			check_integer(text, all.end, rows[i].end);
+			check_integer(text, lines.end, rows[i].end_lines);
+			check_integer(text, first.end, rows[i].first);
+		}
+		free(text);
+	}
+}
+
+/* All cells of a piece, as "LINE:COLUMN=CELL|" and "/"; false where it fails. */
+static bool
+render_piece(const char *text, size_t len, size_t line, struct buf *out)
+{
+	struct csv_reader r;
+	struct csv_cell cell;
+	struct err_info info;
+	bool more;
+	bool more_cells;
+	enum err e;
+	char *copy = unit_copy(text, len);
+
+	csv_resume(&r, copy, len, line, &info);
+	while ((e = csv_row(&r, &more)) == ERR_OK && more) {
+		while ((e = csv_cell(&r, &cell, &more_cells)) == ERR_OK && more_cells)
+			buf_printf(out, "%zu:%zu=%.*s|", r.line, r.column, (int)cell.len, cell.text);
+		if (e != ERR_OK)
+			break;
+		buf_str(out, "/");
+	}
+	free(copy);
+	return e == ERR_OK;
+}
+
+static void
+cut_pieces_read_as_the_whole(void **state)
+{
+	static const char alphabet[] = "a,,\"\"\"\n\n\r";
+	uint64_t seed = 11;
+	struct buf whole;
+	struct buf pieces;
+
+	(void)state;
+	buf_init(&whole, 10000);
+	buf_init(&pieces, 10000);
+	for (int i = 0; i < UNIT_TIMES(200000); i++) {
+		char text[25];
+		size_t len = (size_t)(unit_random(&seed) % sizeof text);
+		for (size_t c = 0; c < len; c++)
+			text[c] = alphabet[unit_random(&seed) % (sizeof alphabet - 1)];
+		text[len] = '\0';
+		buf_reset(&whole);
+		if (!render_piece(text, len, 1, &whole))
+			continue;
+		size_t given = (size_t)(unit_random(&seed) % (len + 1)); /* what was there when it was cut */
+		struct csv_cut cut = {0};
+		csv_cut(&cut, text, given, false);
+		buf_reset(&pieces);
+		assert_true(render_piece(text, cut.end, 1, &pieces));
+		assert_true(render_piece(text + cut.end, len - cut.end, 1 + csv_count_lines(text, cut.end), &pieces));
+		check_string(text, buf_peek(&pieces), buf_peek(&whole));
+	}
+	buf_release(&whole);
+	buf_release(&pieces);
+}
+
+static void
+lines_are_counted(void **state)
+{
+	(void)state;
+	assert_int_equal(csv_count_lines("", 0), 0);
+	assert_int_equal(csv_count_lines("a\nb\r\nc\rd", 8), 3);
+	assert_int_equal(csv_count_lines("\r\r\n\n", 4), 3);
+	assert_int_equal(csv_count_lines("a\r", 2), 1);
+}
+
 int
 main(void)
 {
@@ -333,6 +523,11 @@ main(void)
 		TEST("a cell is a number, missing, or refused in a sentence", floats),
 		TEST("a long cell is cut in the sentence", long_cell_in_sentence),
 		TEST("the numbers of a row are read cell by cell", numbers_of_a_row),
+		TEST("a bare number is taken in one go, as cell and number are, and nothing else is", bare_numbers),
+		TEST("a reading that resumes counts lines on and looks for no byte order mark", resumed),
+		TEST("a growing text is cut behind its last whole row, never within quotes or between CR and LF", cuts),
+		TEST("the pieces of a cut text read as the whole does, line numbers included", cut_pieces_read_as_the_whole),
+		TEST("line ends are counted as the reader counts them", lines_are_counted),
 	};
 
 	return cmocka_run_group_tests_name("csv", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* test_rows.c - tests of serve/rows: JSON and CSV bodies into a matrix, and what each wrong body is told */
-#include "serve/rows.h"
+/* test_rows.c - tests of model/rows: JSON and CSV bodies into a matrix, and what each wrong body is told */
+#include "model/rows.h"
 
 #include <math.h>
 
@@ -537,6 +537,116 @@ warm_reading_allocates_nothing(void **state)
 	buf_release(&out);
 }
 
+/* A stream: the header, then a piece that starts in line 5. */
+static enum err
+read_pieces(struct rows *r, const char *header, const char *piece, struct err_info *info)
+{
+	struct rows_header h;
+	bool found;
+	char *copy = unit_copy(piece, strlen(piece));
+
+	rows_header_init(&h);
+	enum err e = rows_header_csv(&h, &abc, header, strlen(header), 1, &found, info);
+	if (e == ERR_OK)
+		assert_true(found);
+	if (e == ERR_OK)
+		e = rows_csv_more(r, &abc, &h, copy, strlen(copy), 5, info);
+	rows_header_release(&h);
+	free(copy);
+	return e;
+}
+
+static void
+csv_pieces(void **state)
+{
+	struct rows r;
+	struct err_info info;
+
+	(void)state;
+	rows_init(&r, BODY_MAX, ROWS_MAX);
+	assert_err(read_pieces(&r, "c,a,b\n", "3,1,2\r\n\n6,4,5", &info), ERR_OK, &info);
+	assert_string_equal(shown(&r, 3), "1 2 3/4 5 6/");
+	assert_err(read_pieces(&r, "a,b,c\n", "\n\n", &info), ERR_OK, &info);
+	assert_int_equal(r.n, 0);
+	assert_err(read_pieces(&r, "a,b,c\n", "", &info), ERR_OK, &info);
+	assert_err(read_pieces(&r, "a,b,c\n", "1,2,3\n\"4\",\" 5\",\"\n\"\n", &info), ERR_BAD_CSV, &info);
+	assert_contains(info.text, "line 6, column 3, feature \"c\": expected a number");
+	assert_string_equal(shown(&r, 3), "1 2 3/");
+	assert_err(read_pieces(&r, "a,b,c\n", "1,2,3\n4,5,6\n7,x,9\n", &info), ERR_BAD_CSV, &info);
+	assert_contains(info.text, "line 7, column 2, feature \"b\": expected a number, found \"x\"");
+	assert_string_equal(shown(&r, 3), "1 2 3/4 5 6/");
+	assert_err(read_pieces(&r, "a,b,c,d\n", "", &info), ERR_UNKNOWN_FEATURE, &info);
+	rows_release(&r);
+}
+
+static void
+header_behind_empty_lines(void **state)
+{
+	struct rows_header h;
+	struct err_info info;
+	bool found = true;
+
+	(void)state;
+	rows_header_init(&h);
+	assert_err(rows_header_csv(&h, &abc, "\r\n", 2, 1, &found, &info), ERR_OK, &info);
+	assert_false(found);
+	assert_err(rows_header_csv(&h, &abc, "a,b,x\n", 6, 3, &found, &info), ERR_UNKNOWN_FEATURE, &info);
+	assert_contains(info.text, "line 3, column 3: the header names \"x\"");
+	rows_header_release(&h);
+	rows_header_release(&h);
+}
+
+static enum err
+read_lines(struct rows *r, const struct features *f, const char *text, struct err_info *info)
+{
+	char *copy = unit_copy(text, strlen(text));
+	enum err e = rows_json_lines(r, f, copy, strlen(copy), 10, info);
+
+	free(copy);
+	return e;
+}
+
+static void
+json_lines(void **state)
+{
+	static const struct good rows[] = {
+		{"", ""},
+		{" \n\r\n\t\r", ""},
+		{"[1,2,3]", "1 2 3/"},
+		{"[1,2,3]\n", "1 2 3/"},
+		{"[1,2,3]\r\n{\"c\":6,\"a\":4,\"b\":5}\r[7,8,9]", "1 2 3/4 5 6/7 8 9/"},
+		{"\n [ 1, null ,NaN ] \n\n{\"b\":null,\"a\":4,\"c\":6}\n", "1 nan nan/4 nan 6/"},
+	};
+
+	(void)state;
+	check_good(read_lines, rows, sizeof rows / sizeof rows[0]);
+}
+
+static void
+json_lines_that_are_no_row(void **state)
+{
+	static const struct bad rows[] = {
+		{"[1,2,3]\n[1,2]\n", ERR_WRONG_FEATURE_COUNT, 1, "", "line 11 has 2 values; the model has 3 features: a, b, c"},
+		{"[1,2,3,4]", ERR_WRONG_FEATURE_COUNT, 0, "", "line 10 has more than 3 values"},
+		{"\r\n\r[1,\"2\",3]", ERR_WRONG_TYPE, 0, "b", "line 12, feature \"b\", column 4: expected a number, found a string"},
+		{"[1,2,1e39]", ERR_BAD_NUMBER, 0, "c", "line 10, feature \"c\", column 6: the number is beyond float32"},
+		{"[1,2,Infinity]", ERR_BAD_NUMBER, 0, "c", "line 10, feature \"c\", column 6: Infinity is not a value a feature can have"},
+		{"[1,2,3", ERR_BAD_JSON, 0, "", "line 10, column 7: the JSON text ends too early; expected ',' or ']'"},
+		{"[1,2,\n3]", ERR_BAD_JSON, 0, "c", "line 10, feature \"c\", column 6: the JSON text ends too early"},
+		{"[1,2,3] [4,5,6]", ERR_BAD_JSON, 0, "", "line 10, column 9: found '['; expected the end of the JSON text"},
+		{"[1,2,3]\n7\n", ERR_WRONG_TYPE, 1, "",
+		 "line 11, column 1: expected a row, an array of numbers or an object by feature name, found a number"},
+		{"a,b,c\n", ERR_BAD_JSON, 0, "", "line 10, column 1: found 'a'; expected '[' (an array)"},
+		{"{\"a\":1,\"b\":2}", ERR_MISSING_FEATURE, 0, "c", "line 10: the feature \"c\" is missing; write null"},
+		{"{\"a\":1,\"b\":2,\"d\":2}", ERR_UNKNOWN_FEATURE, 0, "d", "line 10: the model has no feature \"d\"; it has 3 features"},
+		{"{\"a\":1,\"a\":2,\"c\":2}", ERR_REPEATED_FEATURE, 0, "a", "line 10: the feature \"a\" stands twice"},
+		{"{\"features\":[[1,2,3]]}", ERR_UNKNOWN_FEATURE, 0, "features", "line 10: the model has no feature \"features\""},
+	};
+
+	(void)state;
+	check_bad(read_lines, rows, sizeof rows / sizeof rows[0]);
+}
+
 int
 main(void)
 {
@@ -554,6 +664,10 @@ main(void)
 		TEST("sentences about many features and long names are cut to fit", long_lists_and_names),
 		TEST("the densest body of the largest size fits", densest_body),
 		TEST("a matrix gives memory back and grows again", shrinks),
+		TEST("pieces of a CSV are read by the header that came before, and count lines on", csv_pieces),
+		TEST("a header is looked for behind empty lines", header_behind_empty_lines),
+		TEST("JSON lines are rows, one each, in lines of any end, and blank ones are passed over", json_lines),
+		TEST("a JSON line that is no row is refused by its number", json_lines_that_are_no_row),
 		TEST("a warm reading of JSON, CSV and refusals allocates nothing", warm_reading_allocates_nothing),
 	};
 

@@ -130,22 +130,37 @@ static const struct {
 	{"12345678901234567890123456789.5x", 31, 31},
 };
 
-/* Reads the whole of `text` in both grammars and compares with strtof. */
+/* Reads the first `len` characters of `text`, which goes on to `end`, in both grammars. */
 static void
-check_like_strtof(const char *text)
+check_number(const char *text, size_t len, const char *end, float expected)
 {
-	const char *end = text + strlen(text);
-	const float expected = strtof(text, NULL);
 	const char *after;
 	float x = 0;
 
 	for (int g = TEXT_JSON; g <= TEXT_CSV; g++) {
 		enum text_number result = text_float(text, end, (enum text_grammar)g, &x, &after);
 		check_integer(text, result, isinf(expected) ? TEXT_TOO_BIG : TEXT_OK);
-		check_integer(text, after - text, end - text);
+		check_integer(text, after - text, len);
 		if (result == TEXT_OK)
 			check_float(text, x, expected);
 	}
+}
+
+/* Reads the whole of `text`, alone and in front of more text (which is read in another way), and compares with strtof. */
+static void
+check_like_strtof(const char *text)
+{
+	static const char *const tails[] = {",12345678901234567890123456789", "\n0.00000000000000000000000000",
+										"]}                         "};
+	char longer[DECIMAL_MAX + 32];
+	size_t len = strlen(text);
+	const float expected = strtof(text, NULL);
+
+	check_number(text, len, text + len, expected);
+	if (len >= DECIMAL_MAX)
+		return;
+	int n = snprintf(longer, sizeof longer, "%s%s", text, tails[len % 3]);
+	check_number(longer, len, longer + n, expected);
 }
 
 /* A decimal of `n` random digits, with a point, a sign and an exponent here and there. */
@@ -351,24 +366,35 @@ long_zeros(void **state)
 	}
 }
 
+/* One row, with more text behind it. */
+static void
+check_grammars(size_t i, const char *tail)
+{
+	char shown[96];
+	int len = snprintf(shown, sizeof shown, "%s%s", grammar_rows[i].text, tail);
+	char *text = unit_copy(shown, (size_t)len);
+
+	for (int g = TEXT_JSON; g <= TEXT_CSV; g++) {
+		const char *after;
+		float x = 0;
+		int expected = g == TEXT_JSON ? grammar_rows[i].json : grammar_rows[i].csv;
+		enum text_number result = text_float(text, text + len, (enum text_grammar)g, &x, &after);
+		check_integer(text, result, expected < 0 ? TEXT_NOT_NUMBER : TEXT_OK);
+		if (expected >= 0)
+			check_integer(text, after - text, expected);
+		if (expected >= 0 && strncmp(text, "0x", 2) != 0 && strncmp(text, "0X", 2) != 0)
+			check_float(text, x, strtof(text, NULL));
+	}
+	free(text);
+}
+
 static void
 grammars(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof grammar_rows / sizeof grammar_rows[0]; i++) {
-		for (int g = TEXT_JSON; g <= TEXT_CSV; g++) {
-			char *text = unit_copy(grammar_rows[i].text, strlen(grammar_rows[i].text));
-			const char *after;
-			float x = 0;
-			int expected = g == TEXT_JSON ? grammar_rows[i].json : grammar_rows[i].csv;
-			enum text_number result = text_float(text, text + strlen(text), (enum text_grammar)g, &x, &after);
-			check_integer(text, result, expected < 0 ? TEXT_NOT_NUMBER : TEXT_OK);
-			if (expected >= 0)
-				check_integer(text, after - text, expected);
-			if (expected >= 0 && strncmp(text, "0x", 2) != 0 && strncmp(text, "0X", 2) != 0)
-				check_float(text, x, strtof(text, NULL));
-			free(text);
-		}
+		check_grammars(i, "");
+		check_grammars(i, ",00000000000000000000000000000000");
 	}
 }
 

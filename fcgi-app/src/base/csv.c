@@ -1,4 +1,4 @@
-/* csv.c - a pull reader of CSV */
+/* csv.c - a pull reader of CSV, and where to cut it */
 #include "base/csv.h"
 
 #include <math.h>
@@ -10,13 +10,21 @@
 static enum err csv_quoted(struct csv_reader *r, struct csv_cell *cell);
 static void csv_line_end(struct csv_reader *r);
 static void csv_trim(const char **text, size_t *len);
+static void cut_bare(struct csv_cut *c, const char *text, size_t len);
+static void cut_quoted(struct csv_cut *c, const char *text, size_t len, bool first_row);
 
 void
 csv_init(struct csv_reader *r, const char *text, size_t len, struct err_info *info)
 {
-	*r = (struct csv_reader){.p = text, .end = text + len, .info = info, .line = 1, .next_line = 1, .row_ended = true};
+	csv_resume(r, text, len, 1, info);
 	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 		r->p += 3;
+}
+
+void
+csv_resume(struct csv_reader *r, const char *text, size_t len, size_t line, struct err_info *info)
+{
+	*r = (struct csv_reader){.p = text, .end = text + len, .info = info, .line = line, .next_line = line, .row_ended = true};
 }
 
 enum err
@@ -29,6 +37,19 @@ csv_row(struct csv_reader *r, bool *more)
 	r->row_ended = r->p == r->end;
 	*more = !r->row_ended;
 	return ERR_OK;
+}
+
+/* Takes the comma or line end that the reader stands on. */
+static void
+end_cell(struct csv_reader *r)
+{
+	if (r->p < r->end && *r->p == ',') {
+		r->p++;
+		return;
+	}
+	if (r->p < r->end)
+		csv_line_end(r);
+	r->row_ended = true;
 }
 
 enum err
@@ -49,14 +70,23 @@ csv_cell(struct csv_reader *r, struct csv_cell *cell, bool *more)
 			r->p++;
 		cell->len = (size_t)(r->p - cell->text);
 	}
-	if (r->p < r->end && *r->p == ',') {
-		r->p++;
-		return ERR_OK;
-	}
-	if (r->p < r->end)
-		csv_line_end(r);
-	r->row_ended = true;
+	end_cell(r);
 	return ERR_OK;
+}
+
+bool
+csv_number(struct csv_reader *r, float *out)
+{
+	const char *after;
+
+	if (r->row_ended || text_float(r->p, r->end, TEXT_CSV, out, &after) != TEXT_OK ||
+		(after < r->end && *after != ',' && *after != '\n' && *after != '\r'))
+		return false;
+	r->line = r->next_line;
+	r->column++;
+	r->p = after;
+	end_cell(r);
+	return true;
 }
 
 bool
@@ -100,6 +130,30 @@ csv_float(const struct csv_cell *cell, float *out, struct err_info *info)
 	if (strncasecmp(p + (*p == '-' || *p == '+'), "inf", 3) == 0)
 		return err_set(info, ERR_BAD_NUMBER, "\"%s\" is not a value a feature can have; an empty cell or NaN means missing", shown);
 	return err_set(info, ERR_BAD_CSV, "expected a number, found \"%s\"; an empty cell or NaN means missing", shown);
+}
+
+void
+csv_cut(struct csv_cut *c, const char *text, size_t len, bool first_row)
+{
+	bool within = c->place == CSV_QUOTED || c->place == CSV_QUOTE;
+
+	if (!first_row && (c->lines || (!within && memchr(text + c->seen, '"', len - c->seen) == NULL)))
+		cut_bare(c, text, len);
+	else
+		cut_quoted(c, text, len, first_row);
+}
+
+size_t
+csv_count_lines(const char *text, size_t len)
+{
+	const char *end = text + len;
+	size_t n = 0;
+
+	for (const char *p = text; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+		n++;
+	for (const char *p = text; (p = memchr(p, '\r', (size_t)(end - p))) != NULL; p++)
+		n += p[1] != '\n';
+	return n;
 }
 
 /* The reader stands on the opening quote; afterwards on what follows the closing one. */
@@ -149,4 +203,53 @@ csv_trim(const char **text, size_t *len)
 	}
 	while (*len > 0 && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t'))
 		(*len)--;
+}
+
+/* Where nothing is quoted the last line end can be looked for from behind, at the speed of memory. */
+static void
+cut_bare(struct csv_cut *c, const char *text, size_t len)
+{
+	/* A CR at the very end waits: a LF may follow. */
+	size_t seen = len > c->seen && text[len - 1] == '\r' ? len - 1 : len;
+	const char *rest = text + c->seen;
+	const char *last = memrchr(rest, '\n', seen - c->seen);
+
+	if (last != NULL)
+		rest = last + 1;
+	const char *cr = memrchr(rest, '\r', (size_t)(text + seen - rest));
+	if (cr != NULL)
+		last = cr;
+	if (last != NULL)
+		c->end = (size_t)(last - text) + 1;
+	if (seen > c->seen)
+		c->place = text[seen - 1] == ',' || c->end == seen ? CSV_CELL_START : CSV_CELL;
+	c->seen = seen;
+}
+
+static void
+cut_quoted(struct csv_cut *c, const char *text, size_t len, bool first_row)
+{
+	size_t i = c->seen;
+	bool ended = false;
+
+	for (; i < len && !(ended && first_row); i++) {
+		ended = false;
+		if (c->place == CSV_QUOTED) {
+			const char *quote = memchr(text + i, '"', len - i);
+			i = quote != NULL ? (size_t)(quote - text) : len - 1;
+			c->place = quote != NULL ? CSV_QUOTE : CSV_QUOTED;
+		} else if (text[i] == '"' && c->place != CSV_CELL && !c->lines) {
+			c->place = CSV_QUOTED;
+		} else if (text[i] == '\n' || text[i] == '\r') {
+			if (text[i] == '\r' && i + 1 == len)
+				break; /* a LF may follow */
+			i += text[i] == '\r' && text[i + 1] == '\n';
+			c->place = CSV_CELL_START;
+			c->end = i + 1;
+			ended = true;
+		} else {
+			c->place = text[i] == ',' ? CSV_CELL_START : CSV_CELL;
+		}
+	}
+	c->seen = i;
 }

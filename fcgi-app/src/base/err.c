@@ -44,6 +44,7 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_INTERNAL] = {"internal", 500, 0},
 	[ERR_USAGE] = {"usage", 500, 0},
 	[ERR_FILE] = {"file", 500, 0},
+	[ERR_CLOSED_PIPE] = {"closed_pipe", 500, 0},
 	[ERR_BAD_MANIFEST] = {"bad_manifest", 500, 0},
 	[ERR_SHA256_MISMATCH] = {"sha256_mismatch", 500, 0},
 	[ERR_BAD_MODEL] = {"bad_model", 500, 0},

@@ -48,6 +48,7 @@ enum err {
 	/* not HTTP: configuration, files, models */
 	ERR_USAGE,
 	ERR_FILE,
+	ERR_CLOSED_PIPE, /* whoever read our output has gone */
 	ERR_BAD_MANIFEST,
 	ERR_SHA256_MISMATCH,
 	ERR_BAD_MODEL,

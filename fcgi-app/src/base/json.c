@@ -90,7 +90,10 @@ json_fail(struct json_reader *r, enum err code, const char *format, ...)
 			line_start = p + 1;
 		}
 	}
-	return err_set(r->info, code, "line %zu, column %zu: %s", line, (size_t)(r->p - line_start) + 1, sentence);
+	size_t column = (size_t)(r->p - line_start) + 1;
+	if (r->a_line)
+		return err_set(r->info, code, "column %zu: %s", column, sentence);
+	return err_set(r->info, code, "line %zu, column %zu: %s", line, column, sentence);
 }
 
 /* What stands at the reader does not belong there. */

@@ -30,6 +30,8 @@ struct json_reader {
 	const char *end;
 	struct err_info *info;
 	bool first; /* the next json_more() is the first in its array or object */
+	bool
+		a_line; /* set by the caller behind json_init(): the text is one line of several, whose number the sentences leave to him */
 };
 
 enum json_kind {
@@ -45,7 +47,7 @@ enum json_kind {
 	JSON_BAD  /* no value starts with this character */
 };
 
-/* `text` must be NUL-terminated at `len` (so that a number at its very end stops). */
+/* text[len] must be readable and no part of a number, so that a number at the very end stops: NUL, or a line's end. */
 void json_init(struct json_reader *r, const char *text, size_t len, struct err_info *info);
 
 /* Skips white space and tells what value comes next, without taking it. */
@@ -81,7 +83,7 @@ enum err json_skip(struct json_reader *r, int depth_max);
 /* Succeeds where nothing but white space is left. */
 enum err json_end(struct json_reader *r);
 
-/* Sets `info` to `format` with the place of the reader before it ("line 1, column 7: …"); returns `code`. */
+/* Sets `info` to `format` with the place of the reader before it ("line 1, column 7: …", or "column 7: …"); returns `code`. */
 enum err json_fail(struct json_reader *r, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 enum { JSON_DOCUMENT_DEPTH = 32 };

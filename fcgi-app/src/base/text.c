@@ -1,6 +1,7 @@
 /* text.c - numbers and strings, in and out of decimal text */
 #include "base/text.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
@@ -11,7 +12,10 @@
 
 enum {
 	DIGITS_MAX = 19,    /* most decimal digits that always fit in 64 bits */
+	WINDOW = 8,         /* characters that scan_plain() looks at together */
+	PLAIN_MAX = 26,     /* characters that it may look at: sign, point, three windows */
 	EXP_LIMIT = 100000, /* an exponent beyond it is over or under every float */
+	NEAR_ULPS = 4,      /* more than two roundings to double, of the digits and of the quotient, can be off by */
 	POW10_FIRST = -31,
 	POW10_EXACT_MAX = 22, /* 10^22 is the largest power of ten that a double holds exactly */
 	FLOAT_BIAS = 150,     /* of the significand seen as an integer */
@@ -46,6 +50,7 @@ struct decimal {
 	bool dropped;
 };
 
+static bool scan_plain(const char *p, const char *end, struct decimal *d, const char **after);
 static enum text_number decimal_scan(const char *p, const char *end, enum text_grammar grammar, struct decimal *d,
 									 const char **after);
 static bool decimal_to_float(const struct decimal *d, float *out);
@@ -57,8 +62,12 @@ enum text_number
 text_float(const char *p, const char *end, enum text_grammar grammar, float *out, const char **after)
 {
 	struct decimal d = {0};
-	enum text_number result = decimal_scan(p, end, grammar, &d, after);
+	enum text_number result = TEXT_OK;
 
+	if (!scan_plain(p, end, &d, after)) {
+		d = (struct decimal){0};
+		result = decimal_scan(p, end, grammar, &d, after);
+	}
 	if (result != TEXT_OK || decimal_to_float(&d, out))
 		return result;
 	*out = strtof(p, NULL);
@@ -201,6 +210,60 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/*
+ * The number that the digits at `p` write, WINDOW at most; `*n` is how many they are. Reads WINDOW characters. SWAR: each byte of a word is a
+ * character; its digits are moved to the end of the word, behind zeros, and added up in pairs, fours and eights by multiplication.
+ */
+static inline uint64_t
+window_digits(const char *p, unsigned *n)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	x = le64toh(x) ^ 0x3030303030303030U;
+	uint64_t others = ((x + 0x7676767676767676U) | x) & 0x8080808080808080U; /* exact up to the first that is no digit */
+	*n = others != 0 ? (unsigned)__builtin_ctzll(others) / 8 : WINDOW;
+	if (*n == 0)
+		return 0;
+	x <<= 64 - 8 * *n;
+	x = x * 10 + (x >> 8);
+	return ((x & 0x000000FF000000FFU) * (100 + (1000000ULL << 32)) + ((x >> 16) & 0x000000FF000000FFU) * (1 + (10000ULL << 32))) >>
+		   32;
+}
+
+/*
+ * What files of numbers are full of, read without a branch a digit: up to 7 digits before the point and 15 behind, no exponent, in both
+ * grammars. False, which means nothing, for all others, and near the end of the text.
+ */
+static bool
+scan_plain(const char *p, const char *end, struct decimal *d, const char **after)
+{
+	static const uint64_t powers[WINDOW + 1] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+	unsigned n;
+
+	if (end - p < PLAIN_MAX)
+		return false;
+	d->negative = *p == '-';
+	p += d->negative;
+	d->digits = window_digits(p, &n);
+	if (n == 0 || n == WINDOW || (*p == '0' && n > 1))
+		return false;
+	p += n;
+	if (*p == '.') {
+		const char *fraction = ++p;
+		unsigned n_whole = n;
+		for (n = WINDOW; n == WINDOW && p - fraction <= WINDOW; p += n) {
+			uint64_t more = window_digits(p, &n);
+			d->digits = d->digits * powers[n] + more;
+		}
+		d->exp10 = (int)(fraction - p);
+		if (n == WINDOW || p == fraction || n_whole + (size_t)(p - fraction) > DIGITS_MAX)
+			return false;
+	}
+	*after = p;
+	return (*p | 0x20) != 'e';
+}
+
 /* Gathers a run of digits; those behind the point lower the exponent. */
 static const char *
 scan_digits(const char *p, const char *end, struct decimal *d, int *kept, bool fraction)
@@ -276,21 +339,23 @@ decimal_scan(const char *p, const char *end, enum text_grammar grammar, struct d
 	return TEXT_OK;
 }
 
-/* False where only strtof knows: too many digits, too large an exponent, or a double half way between two floats. */
+/* False where only strtof knows: too many digits, too large an exponent, or a double too near to half way between two floats. */
 static bool
 decimal_to_float(const struct decimal *d, float *out)
 {
 	const uint64_t half = 1ULL << 28; /* of the 29 bits by which a double is longer than a float */
+	bool exact = d->digits <= 1ULL << 53;
+	uint64_t near = exact ? 0 : NEAR_ULPS;
 	double x = (double)d->digits;
 	uint64_t bits;
 
-	if (d->dropped || d->digits > 1ULL << 53 || d->exp10 < -POW10_EXACT_MAX || d->exp10 > POW10_EXACT_MAX) {
+	if (d->dropped || d->exp10 < -POW10_EXACT_MAX || d->exp10 > (exact ? POW10_EXACT_MAX : 0)) {
 		if (d->digits != 0 || d->dropped)
 			return false;
 	} else {
 		x = d->exp10 < 0 ? x / pow10_exact[-d->exp10] : x * pow10_exact[d->exp10];
 		memcpy(&bits, &x, sizeof bits);
-		if ((bits & (2 * half - 1)) == half)
+		if ((bits & (2 * half - 1)) - (half - near) <= 2 * near)
 			return false;
 	}
 	*out = d->negative ? -(float)x : (float)x;

@@ -25,7 +25,8 @@ enum text_grammar {
  *
  * How: up to 19 digits are gathered in an integer m and a power of ten e. Where m < 2^53 and |e| <= 22, one double operation gives
  * m * 10^e correctly rounded to double (Clinger 1990); rounding that to float can only err where the double is exactly between two
- * floats, and there, as for all other numbers, strtof decides.
+ * floats. With a larger m and e <= 0 it is off by two units in the last place at most, and can only err within these of such a double. There, as
+ * for all other numbers, strtof decides.
  */
 enum text_number text_float(const char *p, const char *end, enum text_grammar grammar, float *out, const char **after);
 

@@ -9,9 +9,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "model/manifest.h"
+#include "model/rows.h"
 #include "serve/fcgi_io.h"
 #include "serve/registry.h"
-#include "serve/rows.h"
 #include "watch/metrics.h"
 
 enum {

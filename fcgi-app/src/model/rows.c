@@ -1,5 +1,5 @@
-/* rows.c - a request's body into a matrix of float32 */
-#include "serve/rows.h"
+/* rows.c - rows in JSON or CSV into a matrix of float32 */
+#include "model/rows.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +17,20 @@ struct reading {
 	struct err_info inner; /* of the reader below, still without row and feature */
 	struct json_reader json;
 	struct csv_reader csv;
+	size_t line; /* of the JSON row, where each line is one; else 0 */
 };
+
+enum { WHERE_MAX = 32 };
 
 static enum err json_row(struct reading *in, float *row);
 
 void
-rows_init(struct rows *r, size_t body_max, size_t n_max)
+rows_init(struct rows *r, size_t text_max, size_t n_max)
 {
 	*r = (struct rows){.n_max = n_max};
-	buf_init(&r->values, (body_max + FEATURES_MAX) * sizeof(float));
-	buf_init(&r->marks, sizeof(uint32_t) * 2 * FEATURES_MAX);
+	buf_init(&r->values, (text_max + FEATURES_MAX) * sizeof(float));
+	buf_init(&r->marks, sizeof(uint32_t) * FEATURES_MAX);
+	rows_header_init(&r->header);
 }
 
 void
@@ -34,6 +38,7 @@ rows_release(struct rows *r)
 {
 	buf_release(&r->values);
 	buf_release(&r->marks);
+	rows_header_release(&r->header);
 	*r = (struct rows){0};
 }
 
@@ -42,6 +47,20 @@ rows_shrink(struct rows *r, size_t keep)
 {
 	buf_shrink(&r->values, keep);
 	buf_shrink(&r->marks, keep);
+	buf_shrink(&r->header.columns, keep);
+}
+
+void
+rows_header_init(struct rows_header *h)
+{
+	*h = (struct rows_header){0};
+	buf_init(&h->columns, sizeof(uint32_t) * 2 * FEATURES_MAX);
+}
+
+void
+rows_header_release(struct rows_header *h)
+{
+	buf_release(&h->columns);
 }
 
 const float *
@@ -50,25 +69,24 @@ rows_values(const struct rows *r)
 	return (const float *)(const void *)r->values.data;
 }
 
-/*
- * Empties the matrix and makes room for two marks a feature, all zero; NULL without memory. JSON: marks[column] is the last row that named
- * it, plus 1. CSV: marks[cell] is the cell's column plus 1, and marks[n + column] is set once the header named it.
- */
+/* `n` uint32 in `b`, all zero; NULL without memory. */
 static uint32_t *
-start(struct reading *in)
+zeroes(struct buf *b, size_t n, struct err_info *info)
 {
-	struct rows *r = in->rows;
-	size_t bytes = 2 * in->f->n * sizeof(uint32_t);
-
-	r->n = 0;
-	buf_reset(&r->values);
-	buf_reset(&r->marks);
-	if (!buf_reserve(&r->marks, bytes)) {
-		(void)err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for the request; try again later");
+	buf_reset(b);
+	if (!buf_reserve(b, n * sizeof(uint32_t))) {
+		(void)err_set(info, ERR_OUT_OF_MEMORY, "no memory for the request; try again later");
 		return NULL;
 	}
-	memset(r->marks.data, 0, bytes);
-	return (uint32_t *)(void *)r->marks.data;
+	memset(b->data, 0, n * sizeof(uint32_t));
+	return (uint32_t *)(void *)b->data;
+}
+
+static void
+empty(struct rows *r)
+{
+	r->n = 0;
+	buf_reset(&r->values);
 }
 
 /* Room for one more row at the end of the matrix. */
@@ -87,15 +105,29 @@ add_row(struct reading *in, float **row)
 	return ERR_OK;
 }
 
-/* Puts the row and the feature in front of the sentence of the reader below. */
+/* The JSON row as a sentence names it: "row 0" of a request, "line 1" of JSON lines. */
+static const char *
+where(const struct reading *in, char out[WHERE_MAX])
+{
+	if (in->line != 0)
+		(void)snprintf(out, WHERE_MAX, "line %zu", in->line);
+	else
+		(void)snprintf(out, WHERE_MAX, "row %zu", in->rows->n);
+	return out;
+}
+
+/* Puts the row and the feature in front of the sentence of the JSON reader, which has a place as well. */
 static enum err
 fail_at(struct reading *in, enum err e, const char *feature)
 {
+	char at[WHERE_MAX];
 	long row = (long)in->rows->n;
+	const char *separator = in->line != 0 ? "," : ":"; /* before a mere column, or before line and column */
 
+	(void)where(in, at);
 	if (feature == NULL)
-		return err_set_at(in->info, e, row, NULL, "row %ld: %s", row, in->inner.text);
-	return err_set_at(in->info, e, row, feature, "row %ld, feature \"%.64s\": %s", row, feature, in->inner.text);
+		return err_set_at(in->info, e, row, NULL, "%s%s %s", at, separator, in->inner.text);
+	return err_set_at(in->info, e, row, feature, "%s, feature \"%.64s\"%s %s", at, feature, separator, in->inner.text);
 }
 
 /* "8 features: MedInc, HouseAge, …" */
@@ -114,10 +146,10 @@ list_features(const struct features *f, char *out, size_t cap)
 static enum err
 wrong_count(struct reading *in, const char *has)
 {
+	char at[WHERE_MAX];
 	char list[320];
-	long row = (long)in->rows->n;
 
-	return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, row, NULL, "row %ld has %s; the model has %s", row, has,
+	return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, (long)in->rows->n, NULL, "%s has %s; the model has %s", where(in, at), has,
 					  list_features(in->f, list, sizeof list));
 }
 
@@ -154,6 +186,7 @@ static enum err
 json_column(struct reading *in, uint32_t mark, size_t hint, size_t *column)
 {
 	char name[FEATURES_NAME_MAX];
+	char at[WHERE_MAX];
 	size_t len;
 	uint32_t *marks = (uint32_t *)(void *)in->rows->marks.data;
 	long row = (long)in->rows->n;
@@ -164,11 +197,11 @@ json_column(struct reading *in, uint32_t mark, size_t hint, size_t *column)
 	*column = len < sizeof name ? features_find(in->f, name, len, hint) : FEATURES_NONE;
 	if (*column == FEATURES_NONE) {
 		char list[320];
-		return err_set_at(in->info, ERR_UNKNOWN_FEATURE, row, name, "row %ld: the model has no feature \"%.64s\"; it has %s", row,
-						  name, list_features(in->f, list, sizeof list));
+		return err_set_at(in->info, ERR_UNKNOWN_FEATURE, row, name, "%s: the model has no feature \"%.64s\"; it has %s",
+						  where(in, at), name, list_features(in->f, list, sizeof list));
 	}
 	if (marks[*column] == mark)
-		return err_set_at(in->info, ERR_REPEATED_FEATURE, row, name, "row %ld: the feature \"%.64s\" stands twice", row, name);
+		return err_set_at(in->info, ERR_REPEATED_FEATURE, row, name, "%s: the feature \"%.64s\" stands twice", where(in, at), name);
 	marks[*column] = mark;
 	return ERR_OK;
 }
@@ -177,12 +210,12 @@ static enum err
 missing_feature(struct reading *in, uint32_t mark)
 {
 	const uint32_t *marks = (const uint32_t *)(const void *)in->rows->marks.data;
-	long row = (long)in->rows->n;
+	char at[WHERE_MAX];
 
 	for (size_t i = 0; i < in->f->n; i++)
 		if (marks[i] != mark)
-			return err_set_at(in->info, ERR_MISSING_FEATURE, row, in->f->names[i],
-							  "row %ld: the feature \"%.64s\" is missing; write null where its value is not known", row,
+			return err_set_at(in->info, ERR_MISSING_FEATURE, (long)in->rows->n, in->f->names[i],
+							  "%s: the feature \"%.64s\" is missing; write null where its value is not known", where(in, at),
 							  in->f->names[i]);
 	return ERR_OK;
 }
@@ -224,9 +257,8 @@ json_row(struct reading *in, float *row)
 	if (kind == JSON_END || kind == JSON_BAD)
 		e = json_open(&in->json, '['); /* for its sentence */
 	else
-		e = json_fail(&in->json, ERR_WRONG_TYPE,
-					  "expected a row, an array of numbers or an object by feature name, found %s; one row is written [[…]]",
-					  json_kind_name(kind));
+		e = json_fail(&in->json, ERR_WRONG_TYPE, "expected a row, an array of numbers or an object by feature name, found %s%s",
+					  json_kind_name(kind), in->line != 0 ? "" : "; one row is written [[…]]");
 	return fail_at(in, e, NULL);
 }
 
@@ -298,7 +330,8 @@ rows_json(struct rows *r, const struct features *f, const char *text, size_t len
 	struct reading in = {.rows = r, .f = f, .info = info};
 	enum json_kind kind;
 
-	if (start(&in) == NULL)
+	empty(r);
+	if (zeroes(&r->marks, f->n, info) == NULL)
 		return ERR_OUT_OF_MEMORY;
 	json_init(&in.json, text, len, &in.inner);
 	kind = json_peek(&in.json);
@@ -312,18 +345,83 @@ rows_json(struct rows *r, const struct features *f, const char *text, size_t len
 	return e;
 }
 
-/* Fills in marks[cell] = column + 1 by the header; `*n` is the number of cells, which is that of the features. */
+/* One line of JSON lines, which is not blank. */
 static enum err
-csv_header(struct reading *in, uint32_t *marks)
+json_line(struct reading *in, const char *text, size_t len)
+{
+	float *row;
+	enum err e = add_row(in, &row);
+
+	if (e != ERR_OK)
+		return e;
+	json_init(&in->json, text, len, &in->inner);
+	in->json.a_line = true;
+	e = json_row(in, row);
+	if (e != ERR_OK)
+		return e;
+	e = json_end(&in->json);
+	return e == ERR_OK ? ERR_OK : fail_at(in, e, NULL);
+}
+
+/* Length of the line at `p`, without its end. */
+static size_t
+line_length(const char *p, const char *end)
+{
+	const char *lf = memchr(p, '\n', (size_t)(end - p));
+	const char *cr = memchr(p, '\r', (size_t)((lf != NULL ? lf : end) - p));
+
+	return (size_t)((cr != NULL ? cr : lf != NULL ? lf : end) - p);
+}
+
+static bool
+is_blank(const char *p, size_t len)
+{
+	while (len > 0 && (*p == ' ' || *p == '\t')) {
+		p++;
+		len--;
+	}
+	return len == 0;
+}
+
+enum err
+rows_json_lines(struct rows *r, const struct features *f, const char *text, size_t len, size_t line, struct err_info *info)
+{
+	struct reading in = {.rows = r, .f = f, .info = info, .line = line};
+	const char *end = text + len;
+
+	empty(r);
+	if (zeroes(&r->marks, f->n, info) == NULL)
+		return ERR_OUT_OF_MEMORY;
+	for (const char *p = text; p < end; in.line++) {
+		size_t n = line_length(p, end);
+		if (!is_blank(p, n)) {
+			enum err e = json_line(&in, p, n);
+			if (e != ERR_OK)
+				return e;
+			r->n++;
+		}
+		p += n;
+		if (p < end)
+			p += p[0] == '\r' && p + 1 < end && p[1] == '\n' ? 2 : 1;
+	}
+	return ERR_OK;
+}
+
+/* The columns of a header, cell by cell, as column + 1; behind them one mark a column is set once it was named. */
+static enum err
+csv_header(struct reading *in, struct rows_header *h)
 {
 	struct csv_cell cell;
 	char name[FEATURES_NAME_MAX];
-	uint32_t *seen = marks + in->f->n;
+	uint32_t *columns = zeroes(&h->columns, 2 * in->f->n, in->info);
 	size_t column = FEATURES_NONE;
 	size_t n = 0;
 	bool more;
 	enum err e;
 
+	if (columns == NULL)
+		return ERR_OUT_OF_MEMORY;
+	uint32_t *seen = columns + in->f->n;
 	while ((e = csv_cell(&in->csv, &cell, &more)) == ERR_OK && more) {
 		if (!csv_text(&cell, name, sizeof name))
 			return err_set(in->info, ERR_BAD_CSV, "line %zu, column %zu: the name is too long or not valid UTF-8", in->csv.line,
@@ -343,7 +441,7 @@ csv_header(struct reading *in, uint32_t *marks)
 			return err_set_at(in->info, ERR_REPEATED_FEATURE, ERR_NO_ROW, name,
 							  "line %zu, column %zu: the header names \"%.64s\" twice", in->csv.line, in->csv.column, name);
 		seen[column] = 1;
-		marks[n++] = (uint32_t)column + 1;
+		columns[n++] = (uint32_t)column + 1;
 	}
 	if (e != ERR_OK)
 		return err_set(in->info, e, "%s", in->inner.text);
@@ -354,9 +452,9 @@ csv_header(struct reading *in, uint32_t *marks)
 	return ERR_OK;
 }
 
-/* One row of cells; marks tells each cell's column. */
+/* One row of cells, each cell's column by the header. */
 static enum err
-csv_values(struct reading *in, const uint32_t *marks, float *row)
+csv_values(struct reading *in, const uint32_t *columns, float *row)
 {
 	struct csv_cell cell;
 	struct err_info why;
@@ -364,10 +462,13 @@ csv_values(struct reading *in, const uint32_t *marks, float *row)
 	bool more;
 	enum err e;
 
-	while ((e = csv_cell(&in->csv, &cell, &more)) == ERR_OK && more) {
-		if (n == in->f->n)
+	for (;;) {
+		while (n < in->f->n && csv_number(&in->csv, &row[columns[n] - 1])) /* the hot path */
+			n++;
+		e = csv_cell(&in->csv, &cell, &more);
+		if (e != ERR_OK || !more || n == in->f->n)
 			break;
-		size_t column = marks[n++] - 1;
+		size_t column = columns[n++] - 1;
 		e = csv_float(&cell, &row[column], &why);
 		if (e != ERR_OK)
 			return err_set_at(in->info, e, (long)in->rows->n, in->f->names[column], "line %zu, column %zu, feature \"%.64s\": %s",
@@ -381,28 +482,61 @@ csv_values(struct reading *in, const uint32_t *marks, float *row)
 	return ERR_OK;
 }
 
+/* All rows that the reader still has. */
+static enum err
+csv_rows(struct reading *in, const struct rows_header *h)
+{
+	const uint32_t *columns = (const uint32_t *)(const void *)h->columns.data;
+	bool more;
+	float *row;
+	enum err e;
+
+	while ((e = csv_row(&in->csv, &more)) == ERR_OK && more) {
+		if ((e = add_row(in, &row)) != ERR_OK || (e = csv_values(in, columns, row)) != ERR_OK)
+			return e;
+		in->rows->n++;
+	}
+	return e;
+}
+
 enum err
 rows_csv(struct rows *r, const struct features *f, const char *text, size_t len, struct err_info *info)
 {
 	struct reading in = {.rows = r, .f = f, .info = info};
-	uint32_t *marks = start(&in);
 	bool more;
-	float *row;
 
-	if (marks == NULL)
-		return ERR_OUT_OF_MEMORY;
+	empty(r);
 	csv_init(&in.csv, text, len, &in.inner);
 	enum err e = csv_row(&in.csv, &more);
 	if (e == ERR_OK && !more)
 		return err_set(info, ERR_BAD_CSV, "the body is empty; expected a header with the features' names, and rows");
 	if (e == ERR_OK)
-		e = csv_header(&in, marks);
-	while (e == ERR_OK && (e = csv_row(&in.csv, &more)) == ERR_OK && more) {
-		if ((e = add_row(&in, &row)) != ERR_OK || (e = csv_values(&in, marks, row)) != ERR_OK)
-			return e;
-		r->n++;
-	}
+		e = csv_header(&in, &r->header);
+	if (e == ERR_OK)
+		e = csv_rows(&in, &r->header);
 	if (e == ERR_OK && r->n == 0)
 		return no_rows(&in);
 	return e;
+}
+
+enum err
+rows_header_csv(struct rows_header *h, const struct features *f, const char *text, size_t len, size_t line, bool *found,
+				struct err_info *info)
+{
+	struct reading in = {.f = f, .info = info};
+
+	csv_resume(&in.csv, text, len, line, &in.inner);
+	enum err e = csv_row(&in.csv, found);
+	return e == ERR_OK && *found ? csv_header(&in, h) : e;
+}
+
+enum err
+rows_csv_more(struct rows *r, const struct features *f, const struct rows_header *h, const char *text, size_t len, size_t line,
+			  struct err_info *info)
+{
+	struct reading in = {.rows = r, .f = f, .info = info};
+
+	empty(r);
+	csv_resume(&in.csv, text, len, line, &in.inner);
+	return csv_rows(&in, h);
 }
