@@ -50,6 +50,14 @@ def model_file(fixture):
     return path
 
 
+def crashing_file(fixture="reg-squarederror"):
+    """A UBJSON model whose first split asks for a feature far beyond the row: libxgboost 1.7.4 dies of it by SIGSEGV when it predicts."""
+    data, mark = bytearray(model_file(fixture).read_bytes()), b"split_indices[$l#L"
+    at = data.index(mark) + len(mark) + 8
+    data[at:at + 4] = b"\x7f\xff\xff\xff"
+    return bytes(data)
+
+
 def add(store, fixture, name, *words):
     """Imports a fixture and gives back the number of the new version."""
     said = done(futaie_models(store, "import", name, model_file(fixture), *words))
