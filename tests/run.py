@@ -72,6 +72,7 @@ GROUPS = {
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
+    "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 200),
     "faults": Group("commands killed at each step, and disks that fail there: the store is never half-changed", lambda: [
         [*PYTEST, "tests/reliability/test_faults.py"]], 150),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
