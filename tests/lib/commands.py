@@ -22,9 +22,9 @@ def done(run):
 
 
 def refused(run, *hints, status=1):
-    """The sentence of a command that must fail: one line with these words in it."""
+    """What a command that must fail printed to standard error; its last line is a sentence of the command's own."""
     assert run.returncode == status, run
-    assert run.stderr.startswith(("futaie models: ", "futaie train: ")) or status == 2, run
+    assert run.stderr.splitlines()[-1].startswith(("futaie models: ", "futaie train: ")) or status == 2, run
     for hint in hints:
         assert str(hint) in run.stderr, f'"{hint}" is not in: {run.stderr}'
     return run.stderr
