@@ -512,15 +512,18 @@ NO_MODELS = {
     "a FIFO": (fifo, "regular file"),
     "/dev/zero": (lambda: "/dev/zero", "regular file"),
     "a file that is not there": (lambda: "nowhere.ubj", "nowhere.ubj"),
+    "a file that crashes XGBoost": (lambda: written(commands.crashing_file()), "crashed"),
+    "a file that hangs XGBoost": (lambda: written(commands.hanging_file()), "in time"),
     "a dangling link": (dangling, "model.ubj"),
 }
 
 
+@pytest.mark.limit(90)
 @pytest.mark.parametrize("make, hint", NO_MODELS.values(), ids=NO_MODELS.keys())
 def test_no_model(three, make, hint):
     """What is no model is refused by its name, with what it is, and the store is unchanged"""
     before, path = snapshot(three), make()
-    sentence = refused(futaie_models(three, "import", MODEL, path), hint)
+    sentence = refused(futaie_models(three, "import", MODEL, path, timeout_s=60), hint)
     assert os.path.basename(path) in sentence and len(sentence.splitlines()) == 1, sentence
     assert snapshot(three) == before and not os.path.exists("loaded")
 

@@ -50,11 +50,23 @@ def model_file(fixture):
     return path
 
 
-def crashing_file(fixture="reg-squarederror"):
+def crashing_file():
     """A UBJSON model whose first split asks for a feature far beyond the row: libxgboost 1.7.4 dies of it by SIGSEGV when it predicts."""
-    data, mark = bytearray(model_file(fixture).read_bytes()), b"split_indices[$l#L"
-    at = data.index(mark) + len(mark) + 8
-    data[at:at + 4] = b"\x7f\xff\xff\xff"
+    return with_integers({"split_indices": 0x7FFFFFFF})
+
+
+def hanging_file():
+    """A UBJSON model whose root is its own child: libxgboost 1.7.4 goes round in circles when it predicts."""
+    return with_integers({"left_children": 0, "right_children": 0})
+
+
+def with_integers(changes, fixture="reg-squarederror"):
+    """A UBJSON fixture with another first number in these arrays of its first tree."""
+    data = bytearray(model_file(fixture).read_bytes())
+    for name, number in changes.items():
+        mark = f"{name}[$l#L".encode()
+        at = data.index(mark) + len(mark) + 8
+        data[at:at + 4] = number.to_bytes(4, "big")
     return bytes(data)
 
 
