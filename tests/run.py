@@ -66,11 +66,16 @@ GROUPS = {
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
+    "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 200),
+    "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
+    "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 200),
+    "faults": Group("commands killed at each step, and disks that fail there: the store is never half-changed", lambda: [
+        [*PYTEST, "tests/reliability/test_faults.py"]], 150),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
         sanitized("address", "predict", "batch", "models", "badinput", "lifecycle"),
         sanitized("thread", "batch", "metrics", "models", "lifecycle")], 400),

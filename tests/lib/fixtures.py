@@ -55,3 +55,13 @@ def fresh():
     for part in started:
         if part.running():
             part.stop()
+
+
+@pytest.fixture
+def say(capsys):
+    """Prints a remark between the tests' lines: figures are worth reading when nothing fails, too."""
+    def print_remark(text):
+        with capsys.disabled():
+            print(f"# {text}", flush=True)
+
+    return print_remark

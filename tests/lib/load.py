@@ -10,12 +10,14 @@ SCRIPT = stack.ROOT / "tests" / "lib" / "predict.lua"
 
 
 class Load:
-    """`with Load(port) as load: …` and then `load.lost()`: the load lasts as long as the block."""
+    """`with Load(port) as load: …` and then `load.lost()`: the load lasts as long as the block. `expected` is the text that every answer must
+    be, or a list of such texts."""
 
     def __init__(self, port, connections=16, expected=None):
         words = [need.program("wrk", "wrk"), "--threads", "1", "--connections", str(connections), "--duration", f"{MOST_S}s",
                  "--timeout", "10s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}"]
-        self.words = words + (["--", expected] if expected else [])
+        texts = [expected] if isinstance(expected, str) else expected or []
+        self.words = words + (["--", *texts] if texts else [])
         self.result = None
 
     def __enter__(self):
@@ -34,6 +36,10 @@ class Load:
     def lost(self):
         """Requests that got no answer, an answer that is no 2xx, or one that is not the expected one."""
         return {name: self.result[name] for name in ("wrong", "status", "connect", "read", "write", "timeout") if self.result[name]}
+
+    def seen(self):
+        """How often each of the expected answers came."""
+        return self.result["seen"]
 
     def requests(self):
         return self.result["requests"]

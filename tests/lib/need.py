@@ -38,6 +38,18 @@ def network_namespaces():
     return ip
 
 
+def mount_namespaces():
+    """Root, and a kernel that lets us mount a file system that only we see."""
+    unshare = program("unshare", "util-linux")
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a file system")
+    made = subprocess.run([unshare, "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True,
+                          check=False)
+    if made.returncode != 0:
+        pytest.skip(f"cannot mount a file system: {made.stderr.strip()}")
+    return unshare
+
+
 def variable(name, what):
     """The value of an environment variable that only some machines set."""
     value = os.environ.get(name)

@@ -13,13 +13,3 @@ from lib import fixtures, tap        # noqa: E402
 def pytest_configure(config):
     tap.install(config)
     config.pluginmanager.register(fixtures)
-
-
-@pytest.fixture
-def say(capsys):
-    """Prints a remark between the tests' lines: figures are worth reading when nothing fails, too."""
-    def print_remark(text):
-        with capsys.disabled():
-            print(f"# {text}", flush=True)
-
-    return print_remark

@@ -240,7 +240,9 @@ limit(__rlimit_resource_t resource, rlim_t most)
 		return;
 	if (now.rlim_max != RLIM_INFINITY && now.rlim_max < most)
 		most = now.rlim_max;
-	(void)setrlimit(resource, &(const struct rlimit){.rlim_cur = most, .rlim_max = most});
+	/* At the hard limit of processor time the kernel kills; SIGXCPU, which says why, comes at the soft one. */
+	rlim_t hard = resource == RLIMIT_CPU && most < now.rlim_max ? most + 1 : most;
+	(void)setrlimit(resource, &(const struct rlimit){.rlim_cur = most, .rlim_max = hard});
 }
 
 void
