@@ -9,18 +9,25 @@ SAN     ?=# address (with undefined) or thread: builds with that sanitizer, best
 T       ?=# one or more groups of tests: make test T="unit predict"
 
 # of make run
+FRONT      ?= lighttpd# or apache
 HTTP_PORT  ?= 5001
 HTTPS_PORT ?= 8443
 MODELS     ?= models
 BIND       ?= 127.0.0.1
 DEFAULT_MODEL ?=# the model of /predict where MODELS has several
 
-RUN_PACKAGES  = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
-                lighttpd lighttpd-mod-openssl lighttpd-modules-lua spawn-fcgi openssl curl ca-certificates
-TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
+# of make train
+TRAIN_ARGS ?=# more options of futaie train, --promote for example
+
+RUN_PACKAGES   = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
+                 $(front_$(FRONT)) spawn-fcgi openssl curl ca-certificates
+front_lighttpd = lighttpd lighttpd-mod-openssl lighttpd-modules-lua
+front_apache   = apache2-bin
+ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST_PACKAGES))
+TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas
-BARE_PACKAGES = mmdebstrap
-LINT_PACKAGES = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
+BARE_PACKAGES  = mmdebstrap
+LINT_PACKAGES  = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
 
 # What the project needs is added to the user's flags, not put in their place.
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
@@ -41,14 +48,20 @@ UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run train test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
-run: deps-run ## start futaie and lighttpd with the models of MODELS, in the foreground; Ctrl-C stops both
+run: deps-run ## start futaie and a web server (FRONT) with the models of MODELS, in the foreground; Ctrl-C stops both
 	@$(MAKE) --no-print-directory -s all
-	@BUILD='$(BUILD)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
+	@BUILD='$(BUILD)' FRONT='$(FRONT)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
 	    SERVE_ARGS='$(if $(DEFAULT_MODEL),--default-model $(DEFAULT_MODEL)) $(SERVE_ARGS)' exec webserver-conf/run.sh
+
+train: deps-run ## train the California housing model: a new version in MODELS; TRAIN_ARGS=--promote makes it the champion
+	@$(MAKE) --no-print-directory -s all
+	@models/california.sh '$(BUILD)/data/california.csv'
+	@'$(BUILD)/futaie' train --models '$(MODELS)' --data '$(BUILD)/data/california.csv' --target MedHouseVal --name california-housing \
+	    --params models/train.json --example 8.3252,41,6.9841,1.023810,322,2.5556,37.88,-122.23 $(TRAIN_ARGS)
 
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
@@ -64,19 +77,20 @@ bench: deps-bench ## measure speed and memory as ratios within one run
 	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/bench.py
 
 deps: ## install the Debian packages that make run and make test need
-	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@fcgi-app/deps.sh $(ALL_PACKAGES)
 
 deps-run:
+	$(if $(front_$(FRONT)),,$(error FRONT=$(FRONT) is no web server that is known here: give FRONT=lighttpd or FRONT=apache))
 	@fcgi-app/deps.sh $(RUN_PACKAGES)
 
 deps-bench:
-	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BENCH_PACKAGES)
 
 deps-bare:
-	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(BARE_PACKAGES)
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BARE_PACKAGES)
 
 deps-lint:
-	@fcgi-app/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES)
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(LINT_PACKAGES)
 
 lint: deps-lint ## check style and warnings of everything, with gcc and clang
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py lint
@@ -107,8 +121,8 @@ dist: ## a source archive of the last commit, under BUILD
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
 	    printf '%-15s %s\n' "$$name" "$$text"; done
-	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND'
-	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for the tests that want real rows.'
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND TRAIN_ARGS'
+	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for make train and the tests that want real rows.'
 
 unit-tests: $(UNITS)
 

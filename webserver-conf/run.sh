@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh - futaie and lighttpd together, in the foreground: what `make run` does once futaie is built
+# run.sh - futaie and a web server together, in the foreground: what `make run` does once futaie is built
 #
-# Environment: BUILD (build), HTTP_PORT (5001), HTTPS_PORT (8443), BIND (127.0.0.1), MODELS (models),
-# FUTAIE ($BUILD/futaie), SERVE_ARGS (more options for `futaie serve`, separated by blanks).
+# Environment: BUILD (build), FRONT (lighttpd, or apache), HTTP_PORT (5001), HTTPS_PORT (8443), BIND (127.0.0.1),
+# MODELS (models), FUTAIE ($BUILD/futaie), SERVE_ARGS (more options for `futaie serve`, separated by blanks).
 # Everything written is under $BUILD: tls/ (kept), log/ (of the last run), run/ (empty afterwards but for its lock).
 set -u
 { # read to its end before anything runs, so that an update of this file leaves a running one alone
@@ -11,21 +11,29 @@ here=$(cd "$(dirname "$0")" && pwd)
 say() { printf '%s\n' "$*"; }
 die() { printf 'run: %s\n' "$*" >&2; exit 1; }
 
-PATH=$PATH:/usr/sbin:/sbin # an ordinary user's may lack lighttpd's folder
-BUILD=${BUILD:-build} HTTP_PORT=${HTTP_PORT:-5001} HTTPS_PORT=${HTTPS_PORT:-8443}
+PATH=$PATH:/usr/sbin:/sbin # an ordinary user's may lack the web servers' folder
+BUILD=${BUILD:-build} FRONT=${FRONT:-lighttpd} HTTP_PORT=${HTTP_PORT:-5001} HTTPS_PORT=${HTTPS_PORT:-8443}
 BIND=${BIND:-127.0.0.1} MODELS=${MODELS:-models} SERVE_ARGS=${SERVE_ARGS:-}
+case $FRONT in
+lighttpd | apache) ;;
+*) printf 'run: FRONT=%s is no web server that is known here: give FRONT=lighttpd or FRONT=apache\n' "$FRONT" >&2; exit 2 ;;
+esac
 mkdir -p "$BUILD/tls" "$BUILD/run" "$BUILD/log" || exit 1
 BUILD=$(cd "$BUILD" && pwd)
 FUTAIE=${FUTAIE:-$BUILD/futaie}
 run=$BUILD/run log=$BUILD/log tls=$BUILD/tls
+
+quote() { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }
+# shellcheck source=webserver-conf/run-lighttpd.sh # which sets the same as run-apache.sh
+. "$here/run-$FRONT.sh"
 
 # --- may we? --------------------------------------------------------------------------------------------------------
 
 [ -x "$FUTAIE" ] || die "there is no program $FUTAIE: build it with 'make', or set FUTAIE"
 [ -d "$MODELS" ] || die "there is no folder of models $MODELS: set MODELS"
 FUTAIE=$(cd "$(dirname "$FUTAIE")" && pwd)/${FUTAIE##*/} MODELS=$(cd "$MODELS" && pwd)
-for command in lighttpd spawn-fcgi openssl curl flock setpriv; do
-    [ -n "$(command -v $command)" ] || die "$command is not installed ('make run' installs it)"
+for command in "$web_program" spawn-fcgi openssl curl flock setpriv; do
+    [ -n "$(command -v "$command")" ] || die "$command is not installed ('make run' installs it)"
 done
 
 # The lock is inherited by what is started here, so it is free only when all of that is gone, however it went.
@@ -90,39 +98,26 @@ await_end() { # PID|-GROUP SECONDS: success when it has ended by then
 # shellcheck disable=SC2317 # called by the traps
 stop() {
     trap '' INT TERM HUP EXIT
-    # INT lets requests in flight end, but lighttpd then also waits for connections that a browser only keeps open.
-    if alive "$web"; then kill -INT "$web"; await_end "$web" 3 || kill -TERM "$web"; await_end "$web" 3 || kill -KILL "$web"; fi
+    # Its own signal lets requests in flight end, but lighttpd then also waits for connections that a browser only keeps open.
+    if alive "$web"; then kill -s "$web_signal" "$web"; await_end "$web" 3 || kill -TERM "$web"; await_end "$web" 3 || kill -KILL "$web"; fi
+    if alive "-${web:-none}"; then kill -KILL -- "-$web"; fi # what it has left of itself after a kill -9
     if [ -n "$app" ]; then
         kill -TERM "$app" 2>/dev/null || kill -TERM -- "-$app" 2>/dev/null # the keeper; without it, what it kept
         await_end "-$app" 20 || kill -KILL -- "-$app"
     fi
-    rm -rf "$run/upload" "$run/lighttpd.conf" "$socket" ${made:+"$made"}
+    rm -rf "$run/web" "$run/$FRONT.conf" "$socket" ${made:+"$made"}
     exit "$code"
 }
 trap stop EXIT
 trap 'code=0; stop' INT TERM HUP
 
-quote() { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }
-rm -rf "$run/upload" "$socket"
-mkdir -p "$run/upload"
+rm -rf "$run/web" "$socket"
+mkdir -p "$run/web"
 for file in futaie.log access.log error.log; do : >"$log/$file"; done
-cat >"$run/lighttpd.conf" <<EOF
-include $(quote "$here/defaults.conf")
-var.root := $(quote "$here")
-var.bind := $(quote "$BIND")
-var.http_port := $HTTP_PORT
-var.https_port := $HTTPS_PORT
-var.tls_cert := $(quote "$tls/cert.pem")
-var.tls_key := $(quote "$tls/key.pem")
-var.socket := $(quote "$socket")
-var.upload_dir := $(quote "$run/upload")
-var.access_log := $(quote "$log/access.log")
-var.error_log := $(quote "$log/error.log")
-include $(quote "$here/lighttpd.conf")
-EOF
+web_configuration >"$run/$FRONT.conf"
 fail() { code=1; printf 'run: %s\n' "$*" >&2; exit 1; }
 read -ra serve_args <<<"$SERVE_ARGS"
-out=$(lighttpd -tt -f "$run/lighttpd.conf" 2>&1) || fail "lighttpd refuses its configuration: $out"
+out=$("${web_check[@]}" 2>&1) || fail "$web_name refuses its configuration: $out"
 out=$("$FUTAIE" serve -t --models "$MODELS" "${serve_args[@]}" 2>&1) || fail "futaie refuses to start: $out"
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -132,7 +127,7 @@ out=$("$FUTAIE" serve -t --models "$MODELS" "${serve_args[@]}" 2>&1) || fail "fu
 setsid setpriv --pdeathsig TERM spawn-fcgi -n -s "$socket" -M 0660 -b 4096 -- \
     "$here/keep.sh" "$FUTAIE" serve --models "$MODELS" "${serve_args[@]}" </dev/null >>"$log/futaie.log" 2>&1 &
 app=$!
-setsid setpriv --pdeathsig INT lighttpd -D -f "$run/lighttpd.conf" </dev/null >>"$log/error.log" 2>&1 &
+setsid setpriv --pdeathsig "$web_signal" -- "${web_command[@]}" </dev/null >>"$log/error.log" 2>&1 &
 web=$!
 
 target=$BIND
@@ -146,7 +141,7 @@ web_log() { say "The last lines of $log/error.log:"; tail -n 5 "$log/error.log";
 
 deadline=$((SECONDS + 20))
 until ready; do
-    alive "$web" || fail "lighttpd ended at its start. $(web_log)"
+    alive "$web" || fail "$web_name ended at its start. $(web_log)"
     alive "$app" || fail "futaie ended at its start. $(app_log)"
     ! grep -q '"event":"keep"' "$log/futaie.log" || fail "futaie ended at its start. $(app_log)"
     [ $SECONDS -lt $deadline ] || fail "not ready after 20 seconds. $(app_log)"
@@ -185,13 +180,14 @@ fi
 cat <<EOF
 
 Models: $MODELS     Logs: ${log#"$PWD"/}/futaie.log, access.log, error.log
-After a change of the models: kill -HUP $app     Ctrl-C stops everything.
+A change of the models (futaie models promote …) is taken at once.     Ctrl-C stops everything.
 EOF
 
 # --- until one of the two ends, or we are told to stop --------------------------------------------------------------
 
-{ wait -n "$app" "$web"; } 2>/dev/null
-status=$?
-alive "$web" || fail "lighttpd ended by itself (status $status). $(web_log)"
-fail "futaie's keeper ended by itself (status $status). $(app_log)"
+# Both are looked at first: one that has ended already is no job any more, and wait -n would wait for the other alone.
+{ alive "$web" && alive "$app" && wait -n "$web" "$app"; } 2>/dev/null
+alive "$web" || { wait "$web"; fail "$web_name ended by itself (status $?). $(web_log)"; }
+wait "$app"
+fail "futaie's keeper ended by itself (status $?). $(app_log)"
 }

@@ -13,8 +13,10 @@
 #include "base/options.h"
 #include "cmd.h"
 #include "model/store.h"
+#include "model/trial.h"
 #include "serve/router.h"
 #include "serve/socket.h"
+#include "serve/watcher.h"
 #include "serve/worker.h"
 #include "version.h"
 
@@ -85,7 +87,7 @@ const struct options_table serve_options = {
 	.synopsis = "[--socket PATH|HOST:PORT] [--models DIR] [--config FILE] [-t] [OPTIONS]",
 	.summary =
 		"Answers FastCGI requests with the models of a store. SIGTERM ends it after the requests in flight; SIGHUP reads the "
-		"store again.",
+		"store again, which it also does by itself when the store changes.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
 };
@@ -95,6 +97,7 @@ struct running {
 	struct socket socket;
 	struct server server;
 	struct workers *workers;
+	struct watcher *watcher;
 };
 
 static enum err
@@ -146,7 +149,7 @@ test_champion(const struct serve *o, const struct store_model *stored)
 					 stored->name, o->models, stored->name);
 		return true;
 	}
-	if (model_open(o->models, stored->name, version, &model, &info) != ERR_OK) {
+	if (trial_open(TRIAL_SELF, o->models, stored->name, version, &model, &info) != ERR_OK) {
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return false;
 	}
@@ -208,8 +211,11 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	server->metrics = metrics_open(n_threads, router_name, router_count());
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
-	const struct catalog_source source = {
-		.store = o->models, .default_model = o->default_model, .metrics = server->metrics, .log = &server->log};
+	const struct catalog_source source = {.store = o->models,
+										  .default_model = o->default_model,
+										  .trial = TRIAL_SELF,
+										  .metrics = server->metrics,
+										  .log = &server->log};
 	return registry_open(&source, n_threads, &server->registry, &n_failed, info);
 }
 
@@ -221,14 +227,16 @@ warn_if_unready(const struct server *server)
 
 	registry_leave(server->registry, 0);
 	if (!ready)
-		log_message(&server->log, LOG_WARN, "not_ready",
-					"no model is served: the store has no champion; answers are 503 until SIGHUP finds one");
+		log_message(
+			&server->log, LOG_WARN, "not_ready",
+			"no model is served: the store has no champion; answers are 503 until it has one: futaie models promote NAME VERSION");
 }
 
 static enum err
 start(const struct serve *o, struct running *run, struct err_info *info)
 {
 	size_t n_threads = choose_threads(o);
+	uint64_t stamp = store_stamp(o->models); /* before it is read, so that no later change is missed */
 	mode_t mode = 0;
 	enum err e = read_mode(o, &mode, info);
 
@@ -255,6 +263,8 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 	warn_if_unready(&run->server);
 	e = workers_open(&workers, &run->workers, info);
 	if (e == ERR_OK)
+		e = watcher_open(run->server.registry, o->models, stamp, &run->watcher, info);
+	if (e == ERR_OK)
 		log_message(&run->server.log, LOG_INFO, "start", "futaie %s serves %s with %zu threads", FUTAIE_VERSION, o->models,
 					n_threads);
 	return e;
@@ -266,6 +276,7 @@ stop(struct running *run)
 	socket_unlink(&run->socket);
 	if (run->workers != NULL)
 		workers_stop(run->workers);
+	watcher_free(run->watcher);
 	workers_free(run->workers);
 	socket_release(&run->socket);
 	registry_free(run->server.registry);
@@ -294,7 +305,7 @@ wait_for_end(struct running *run, const sigset_t *awaited)
 		if (signal_number == SIGTERM || signal_number == SIGINT)
 			return;
 		if (signal_number == SIGHUP)
-			registry_reload(run->server.registry);
+			watcher_reload(run->watcher);
 		workers_watch(run->workers);
 		registry_sweep(run->server.registry);
 	}

@@ -15,9 +15,12 @@ struct command {
 
 static const struct command commands[] = {
 	{"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
+	{"models", cmd_models, "list, prove, promote, import and remove versions of the model store"},
+	{"train", cmd_train, "train a model from a CSV file: a new version in the store"},
 	{"predict", cmd_predict, "predict a file of rows with a model of a store"},
 	{"version", cmd_version, "print the versions of futaie and libxgboost"},
 	{"options", cmd_options, NULL},
+	{"trial", cmd_trial, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -16,7 +16,7 @@ enum { THREADS_MIN = 2, THREADS_MAX = 256 };
 static const char answer[] =
 	"Status: 200\r\nContent-Type: application/json\r\nContent-Length: 70\r\nX-Request-Id: 0123456789abcdef\r\n"
 	"Cache-Control: no-store\r\n\r\n"
-	"{\"predictions\":[4.447512],\"model\":\"california-housing\",\"version\":\"1\"}\n";
+	"{\"predictions\":[4.3943825],\"model\":\"california-housing\",\"version\":\"1\"}\n";
 
 static void *
 serve(void *arg)

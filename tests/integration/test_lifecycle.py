@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lib import fcgi, http, models, stack
+from lib import fcgi, fixtures, http, models, stack
 from lib.load import Load
 from lib.models import CALIFORNIA, EXAMPLE_BODY
 
@@ -16,9 +16,9 @@ OTHER = "reg-squarederror"
 
 
 @pytest.fixture
-def own_site(shipped_models):
+def own_site(request, shipped_models):
     """A site of the test's own, whose application may be stopped."""
-    with stack.Site(shipped_models) as started:
+    with stack.Site(shipped_models, front=fixtures.front_of(request)) as started:
         yield started
 
 
@@ -36,8 +36,8 @@ def the_rest(peer):
 # Under load
 
 @pytest.mark.limit(60)
-def test_restart_under_load(own_site):
-    """SIGTERM and start again, twenty times under wrk through lighttpd, loses no request"""
+def test_restart_under_load(own_site, front):
+    """SIGTERM and start again, twenty times under wrk through the web server, loses no request"""
     expected = own_site.post("/predict", EXAMPLE_BODY).text()
     restarts = 0
     with Load(own_site.http_port, expected=expected) as load:
@@ -69,9 +69,9 @@ def test_reload_under_load(own_site):
 
 
 @pytest.mark.limit(90)
-def test_restart_under_load_of_make_run(shipped_models):
+def test_restart_under_load_of_make_run(shipped_models, front):
     """SIGTERM of what make run started, twenty times under wrk, loses no request"""
-    with stack.MakeRun(shipped_models) as run:
+    with stack.MakeRun(shipped_models, front=front) as run:
         client = http.Client(run.http_port)
         with Load(run.http_port) as load:
             for _ in range(20):
@@ -222,7 +222,7 @@ def test_closed_log(shipped_models):
             assert app.request("POST", "/predict", EXAMPLE_BODY).status == 200
 
 
-def test_kill_and_start(own_site):
+def test_kill_and_start(own_site, front):
     """After kill -9 the next process on the socket serves"""
     own_site.app.send(signal.SIGKILL)
     own_site.app.wait()

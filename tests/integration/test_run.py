@@ -10,18 +10,18 @@ import time
 
 import pytest
 
-from lib import http, models, stack
+from lib import fixtures, http, models, stack
 
 STOPPED = (0, 130, -signal.SIGINT)      # a shell that was interrupted may say so
 
 
 @pytest.fixture
-def run():
-    """Starts run.sh; whatever is left of it is killed after the test."""
-    started = []
+def run(request):
+    """Starts run.sh; whatever is left of it is killed after the test. A test that takes `front` too runs with each web server."""
+    front, started = fixtures.front_of(request), []
 
     def start(models_folder=models.SHIPPED, **options):
-        started.append(stack.MakeRun(models_folder, **options))
+        started.append(stack.MakeRun(models_folder, **{"front": front, **options}))
         return started[-1]
 
     yield start
@@ -63,7 +63,7 @@ def test_prints(run):
     assert stack.printed_curls(part.log()), part.log()
 
 
-def test_curl(run):
+def test_curl(run, front):
     """The curl command that it prints works as printed, over HTTPS"""
     part = run()
     commands = stack.printed_curls(part.log())
@@ -75,7 +75,7 @@ def test_curl(run):
 
 
 @pytest.mark.parametrize("way", ["Ctrl-C", "SIGTERM"])
-def test_stop(run, way):
+def test_stop(run, front, way):
     """It stops, and leaves no process, socket or file behind"""
     part = run()
     assert answers(part) and part.processes()
@@ -87,7 +87,7 @@ def test_stop(run, way):
     demand_gone(part)
 
 
-def test_stop_under_load(run):
+def test_stop_under_load(run, front):
     """Ctrl-C with requests in flight stops it too"""
     part = run()
     with http.connect(part.http_port) as slow:
@@ -95,6 +95,20 @@ def test_stop_under_load(run):
         part.interrupt()
         part.wait(15)
     demand_gone(part)
+
+
+def test_request_in_flight(run, front):
+    """Ctrl-C lets a request in flight be answered"""
+    part = run()
+    body = json.dumps(models.EXAMPLE_BODY).encode()
+    with http.connect(part.http_port) as client:
+        client.sendall(http.head("POST", "/predict", Content_Length=len(body)) + body[:-1])
+        time.sleep(0.2)
+        part.interrupt()
+        time.sleep(0.2)
+        client.sendall(body[-1:])
+        assert http.replies(http.everything(client))[0].status == 200
+    assert part.wait(15) in STOPPED, part.log()
 
 
 def test_twice_ctrl_c(run):
@@ -108,7 +122,7 @@ def test_twice_ctrl_c(run):
     demand_gone(part)
 
 
-def test_again(run):
+def test_again(run, front):
     """Started again in the same place it is quick and keeps its certificate"""
     first = run()
     before = fingerprint(first.https_port)
@@ -183,7 +197,7 @@ def test_absent_models(run):
     demand_gone(part)
 
 
-def test_killed_application(run):
+def test_killed_application(run, front):
     """When the application is killed, it is started again"""
     part = run()
     killed = part.application()
@@ -192,16 +206,21 @@ def test_killed_application(run):
     assert answers(part)
 
 
-def test_killed_web_server(run):
+def test_killed_web_server(run, front):
     """When the web server is killed, it ends with a word about it"""
     part = run()
-    (pid,) = [pid for pid, command in part.processes().items() if command.split(" ")[0].endswith("lighttpd")]
-    os.kill(pid, signal.SIGKILL)
-    assert part.wait(20) not in STOPPED and "lighttpd" in part.log(), part.log()
+    os.kill(part.web_server(), signal.SIGKILL)
+    assert part.wait(20) not in STOPPED and f"{part.front} ended by itself" in part.log().lower(), part.log()
     demand_gone(part)
 
 
-def test_killed_script(run):
+def test_unknown_front(run):
+    """A FRONT that is none ends it with status 2 and the names that it may be"""
+    part = run(front="nginx", ready=False)
+    assert part.wait(5) == 2 and all(word in part.log() for word in ("FRONT=nginx", "lighttpd", "apache")), part.log()
+
+
+def test_killed_script(run, front):
     """When the script itself is killed, its processes do not serve on for ever"""
     part = run()
     part.process.kill()

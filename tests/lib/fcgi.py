@@ -1,7 +1,7 @@
-"""fcgi.py - a small FastCGI client, able to lie
+"""fcgi.py - a small FastCGI client, able to lie, and an application of one request
 
 `request()` is the honest way: one request, one reply. `Peer` gives each record by hand, for peers that promise a length and send
-another, end early, abort, or stay silent. FastCGI 1.0: a record is version 1, type, request id, content length, padding length, one
+another, end early, abort, or stay silent. `take_request()` is the other side: it shows what a web server sends. FastCGI 1.0: a record is version 1, type, request id, content length, padding length, one
 reserved byte, the content and the padding.
 """
 import json
@@ -154,3 +154,35 @@ def request(address, method, path, body=b"", content_type=None, headers=None, ti
     with Peer(address, timeout_s) as peer:
         peer.begin().params(parameters_of(method, path, len(body), content_type, headers))
         return peer.stdin(body).end_stdin().reply()
+
+
+def take_request(listener, output):
+    """Accepts one request on a listening socket and answers `output`: gives its parameters, as a dict, and its body."""
+    connection, _ = listener.accept()
+    connection.settimeout(TIMEOUT_S)
+    with connection, connection.makefile("rb") as stream:
+        received, unfinished = {PARAMS: b"", STDIN: b""}, {PARAMS, STDIN}
+        while unfinished:
+            _, kind, _, content_length, padding_length = struct.unpack("!BBHHBx", stream.read(8))
+            content = stream.read(content_length)
+            stream.read(padding_length)
+            if kind in received:
+                received[kind] += content
+                unfinished -= set() if content else {kind}
+        connection.sendall(record(STDOUT, as_bytes(output)) + record(STDOUT) + record(END_REQUEST, bytes(8)))
+    return unpaired(received[PARAMS]), received[STDIN]
+
+
+def unpaired(encoded):
+    """The parameters in the content of PARAMS records."""
+    found, at = {}, 0
+    while at < len(encoded):
+        lengths = []
+        for _ in range(2):
+            short = encoded[at] < 128
+            lengths.append(encoded[at] if short else struct.unpack_from("!I", encoded, at)[0] & 0x7FFFFFFF)
+            at += 1 if short else 4
+        name, value = encoded[at:at + lengths[0]], encoded[at + lengths[0]:at + sum(lengths)]
+        found[name.decode("latin-1")] = value.decode("latin-1")
+        at += sum(lengths)
+    return found

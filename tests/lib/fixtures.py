@@ -9,17 +9,30 @@ def shipped_models():
     return models.SHIPPED
 
 
+# A sanitizer is in futaie alone: what the web server is does not matter to it.
+@pytest.fixture(scope="session", params=[stack.Lighttpd.name] if stack.SANITIZED else list(stack.FRONTS))
+def front(request):
+    """The name of a web server: whatever takes it, or `site`, runs once with each of them."""
+    return request.param
+
+
+def front_of(request):
+    """The web server for a fixture whose test may take `front` as well; lighttpd where it does not."""
+    return request.getfixturevalue("front") if "front" in request.fixturenames else stack.Lighttpd.name
+
+
 @pytest.fixture(scope="session")
-def site(shipped_models):
-    """futaie behind lighttpd with the shipped model; ends with the session, and must end cleanly."""
-    with stack.Site(shipped_models) as started:
+def site(shipped_models, front):
+    """futaie behind the web server with the shipped model; ends with the session, and must end cleanly."""
+    with stack.Site(shipped_models, front=front) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def california(site):
-    """The application of `site`, to be talked to without a web server."""
-    return site.app
+def california(shipped_models):
+    """futaie with the shipped model, to be talked to without a web server."""
+    with stack.Futaie(shipped_models) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""stack.py - the real parts, started and stopped: futaie, lighttpd, and make run's script
+"""stack.py - the real parts, started and stopped: futaie, the two web servers, and make run's script
 
 Every part is a child of the test, known by its pid, with a log of its own that is shown when the test fails; each wait has an end.
 What they write goes to a folder under $BUILD/test. Paths are kept relative to the top level, since a socket's may not be long.
@@ -95,6 +95,10 @@ def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def resident_kib(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+
+
 class Part:
     """One process. `stop()` says that it must end by itself and cleanly; `kill()` is for when nothing else helps."""
 
@@ -183,7 +187,7 @@ class Part:
 
     def rss_kib(self):
         """Resident memory, in KiB."""
-        return int(re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)[1])
+        return resident_kib(self.pid)
 
     def peak_kib(self):
         return int(re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)[1])
@@ -280,41 +284,93 @@ def path_of(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-class Lighttpd(Part):
-    """lighttpd with webserver-conf/ in front of a FastCGI socket. `settings` replace variables of defaults.conf, as text:
-    {"redirect_scheme": '"http"'}."""
-
-    name = "lighttpd"
-    stop_signal = signal.SIGINT         # SIGTERM ends it at once and with status 1
+class Front(Part):
+    """A web server with webserver-conf/ in front of a FastCGI socket. `settings` replace variables of its defaults, by the names in
+    defaults.conf: {"redirect_scheme": "http"}."""
 
     def __init__(self, app_socket, settings=None, folder=None):
         super().__init__(folder)
         self.http_port, self.https_port = free_ports(2)
         self.access_log = self.folder / "access.log"
-        self.configuration = self.folder / "lighttpd.conf"
+        self.configuration = self.folder / f"{self.name}.conf"
         self.configuration.write_text(self.place(app_socket, settings or {}))
         self.start()
 
     def place(self, app_socket, settings):
+        """What a place's own file holds."""
+        raise NotImplementedError
+
+    def variables(self, app_socket, settings):
         here = self.folder.resolve()
-        variables = {
-            "root": f'"{WEBSERVER}"', "http_port": self.http_port, "https_port": self.https_port,
-            "tls_cert": f'"{certificate(here)}"', "tls_key": f'"{here / "tls.pem"}"', "socket": f'"{app_socket}"',
-            "upload_dir": f'"{here}"', "access_log": f'"{here / "access.log"}"', "error_log": f'"{here / "lighttpd.log"}"',
-            **settings,
-        }
-        lines = [f"var.{name} := {value}" for name, value in variables.items()]
+        return {"root": WEBSERVER, "http_port": self.http_port, "https_port": self.https_port, "tls_cert": certificate(here),
+                "tls_key": here / "tls.pem", "socket": app_socket, "access_log": here / "access.log",
+                "error_log": here / f"{self.name}.log", **settings}
+
+    def wait_listening(self):
+        self.wait_ready(lambda: accepts(self.http_port) and accepts(self.https_port))
+
+    def write_logs(self):
+        """Asks for the lines that are not in the access log yet."""
+
+    def access_lines(self):
+        """The access log as a list of dicts. It may be written in the server's own time, so callers wait for what they look for."""
+        text = self.access_log.read_text() if self.access_log.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+
+
+class Lighttpd(Front):
+    name = "lighttpd"
+    stop_signal = signal.SIGINT         # SIGTERM ends it at once and with status 1
+
+    def place(self, app_socket, settings):
+        variables = self.variables(app_socket, {"upload_dir": self.folder.resolve(), **settings})
+        lines = [f"var.{name} := " + (str(value) if isinstance(value, int) else f'"{value}"') for name, value in variables.items()]
         return "\n".join([f'include "{WEBSERVER / "defaults.conf"}"', *lines, f'include "{WEBSERVER / "lighttpd.conf"}"', ""])
 
     def start(self):
         self.launch([path_of("lighttpd"), "-D", "-f", self.configuration])
-        self.wait_ready(lambda: accepts(self.http_port) and accepts(self.https_port))
+        self.wait_listening()
         return self
 
-    def access_lines(self):
-        """The access log as a list of dicts. lighttpd writes it in its own time, so callers wait for what they look for."""
-        text = self.access_log.read_text() if self.access_log.exists() else ""
-        return [json.loads(line) for line in text.splitlines()]
+    def write_logs(self):
+        self.send(signal.SIGHUP)        # reopens the logs, which writes them out
+
+
+# Apache refuses to serve as root: see webserver-conf/run-apache.sh.
+NOT_ROOT = ["setpriv", "--reuid", "www-data", "--regid", "www-data", "--clear-groups", "--inh-caps=-all,+dac_override",
+            "--ambient-caps=-all,+dac_override", "--pdeathsig", "TERM", "--"] if os.geteuid() == 0 else []
+
+
+class Apache(Front):
+    name = "apache"
+    stop_signal = signal.SIGTERM        # SIGWINCH would let requests end, and take a second for it
+
+    def place(self, app_socket, settings):
+        # An absolute path, but no longer than the relative one.
+        variables = self.variables(Path("/proc/self/cwd", app_socket), {"run_dir": self.folder.resolve(), **settings})
+        lines = [f'Define {name.upper()} "{value}"' for name, value in variables.items()]
+        return "\n".join([f'Include "{WEBSERVER / "apache-defaults.conf"}"', *lines, f'Include "{WEBSERVER / "apache.conf"}"', ""])
+
+    def start(self):
+        self.launch([*NOT_ROOT, path_of("apache2"), "-DFOREGROUND", "-f", self.configuration.resolve()], environment={"TMPDIR": str(self.folder.resolve())})
+        self.wait_listening()
+        return self
+
+    def processes(self):
+        """The one that was started, and those that serve."""
+        return [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
+    def rss_kib(self):
+        return sum(resident_kib(pid) for pid in self.processes())
+
+    def kill(self):
+        if self.running():
+            for pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+
+
+FRONTS = {front.name: front for front in (Lighttpd, Apache)}
 
 
 def accepts(port, host="127.0.0.1"):
@@ -326,11 +382,11 @@ def accepts(port, host="127.0.0.1"):
 
 
 class Site:
-    """futaie behind lighttpd: what a client sees. Requests go over plain HTTP on one kept connection unless said."""
+    """futaie behind a web server: what a client sees. Requests go over plain HTTP on one kept connection unless said."""
 
-    def __init__(self, models, args=(), settings=None):
+    def __init__(self, models, args=(), settings=None, front=Lighttpd.name):
         self.app = Futaie(models, args)
-        self.front = Lighttpd(self.app.address, settings)
+        self.front = FRONTS[front](self.app.address, settings)
         self.http_port, self.https_port = self.front.http_port, self.front.https_port
         self.client = http.Client(self.http_port)
 
@@ -359,8 +415,9 @@ class MakeRun(Part):
 
     name = "run"
 
-    def __init__(self, models, build=None, ports=None, from_folder=ROOT, absolute=False, ready=True):
+    def __init__(self, models, build=None, ports=None, from_folder=ROOT, absolute=False, ready=True, front=Lighttpd.name):
         super().__init__()
+        self.front = front
         self.build = build or self.folder
         self.build = self.build.resolve() if absolute else self.build
         self.models, self.from_folder = models, from_folder
@@ -368,7 +425,7 @@ class MakeRun(Part):
         self.start(ready)
 
     def environment(self):
-        return {"BUILD": str(self.build), "FUTAIE": str(FUTAIE.resolve()), "MODELS": str(self.models),
+        return {"BUILD": str(self.build), "FUTAIE": str(FUTAIE.resolve()), "MODELS": str(self.models), "FRONT": self.front,
                 "HTTP_PORT": str(self.http_port), "HTTPS_PORT": str(self.https_port)}
 
     def start(self, ready=True):
@@ -405,6 +462,11 @@ class MakeRun(Part):
         """Pid of its futaie, or None while there is none."""
         pids = [pid for pid, command in self.processes().items() if command.split(" ")[0].endswith("/futaie")]
         return pids[0] if len(pids) == 1 else None
+
+    def web_server(self):
+        """Pid of its web server; of Apache, the process that started the others."""
+        program = {"lighttpd": "lighttpd", "apache": "apache2"}[self.front]
+        return min(pid for pid, command in self.processes().items() if command.split(" ")[0].rpartition("/")[2] == program)
 
     def log_tail(self, lines):
         parts = [super().log_tail(lines)]

@@ -99,6 +99,17 @@ set_without_info(void **state)
 	assert_int_equal(err_set(NULL, ERR_FILE, "nobody asks"), ERR_FILE);
 }
 
+static void
+found_by_their_names(void **state)
+{
+	(void)state;
+	for (int code = 0; code < ERR_COUNT; code++)
+		check_integer(err_code((enum err)code), err_find(err_code((enum err)code), strlen(err_code((enum err)code))), code);
+	assert_int_equal(err_find("", 0), ERR_INTERNAL);
+	assert_int_equal(err_find("bad_jso", 7), ERR_INTERNAL);
+	assert_int_equal(err_find("bad_json more", 8), ERR_BAD_JSON);
+}
+
 int
 main(void)
 {
@@ -110,6 +121,7 @@ main(void)
 		TEST("a sentence and a feature's name are cut to fit", set_cuts_what_is_too_long),
 		TEST("a sentence may quote the sentence that it replaces", set_may_quote_itself),
 		TEST("err_set takes NULL where nobody wants the sentence", set_without_info),
+		TEST("every code is found by its public name, and nothing else", found_by_their_names),
 	};
 
 	return cmocka_run_group_tests_name("err", tests, NULL, NULL);

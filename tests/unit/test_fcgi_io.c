@@ -202,6 +202,53 @@ long_answers(void **state)
 	free(text);
 }
 
+/* The peer that closes once it has the whole answer, whatever it has not sent. */
+static void *
+receive_and_close(void *arg)
+{
+	int fd = *(int *)arg;
+	struct peer_answer *a = calloc(1, sizeof *a);
+	char bytes[4096];
+	size_t len = 0;
+	ssize_t n;
+
+	while (a->ended == 0 && (n = recv(fd, bytes + len, sizeof bytes - len, 0)) > 0) {
+		len += (size_t)n;
+		peer_answer_release(a);
+		peer_take_records(a, (const unsigned char *)bytes, len);
+	}
+	(void)close(fd);
+	return a;
+}
+
+static void
+endless_bodies(void **state)
+{
+	enum { N = 100 * 1024 };
+	static const char body[N];
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	peer_begin(0);
+	peer_param("REQUEST_METHOD", "POST");
+	peer_params_end();
+	for (size_t at = 0; at < N; at += N / 4)
+		peer_record(PEER_STDIN, body + at, N / 4, 0);
+	int fd = peer_send();
+	assert_int_equal(fcgi_io_accept(peer_io), 0);
+	assert_int_equal(pthread_create(&thread, NULL, receive_and_close, &fd), 0);
+	fcgi_io_discard(peer_io);
+	assert_true(fcgi_io_write(peer_io, "Status: 413\r\n\r\n", 15));
+	fcgi_io_finish(peer_io);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	struct peer_answer *a = result;
+	assert_string_equal(a->text, "Status: 413\r\n\r\n");
+	assert_int_equal(a->ended, 1);
+	peer_answer_release(a);
+	free(a);
+}
+
 static void
 peer_that_is_gone(void **state)
 {
@@ -310,6 +357,7 @@ main(void)
 		WITH_PEER("a body that is too large, too short, too long or cut off is refused", wrong_bodies),
 		WITH_PEER("a body without room is out_of_memory", no_room_for_the_body),
 		WITH_PEER("an answer of a million bytes arrives whole", long_answers),
+		WITH_PEER("a body that does not end is answered before it does", endless_bodies),
 		WITH_PEER("a peer that is gone ends the writing", peer_that_is_gone),
 		WITH_PEER("a connection is closed even where the peer asks to keep it", connections_are_never_kept),
 		WITH_PEER("bytes that are no request do not stop the next one", garbage),

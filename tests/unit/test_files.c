@@ -169,6 +169,70 @@ join(void **state)
 	assert_false(files_join(out, sizeof out, "", "12345678901234567890"));
 }
 
+/* What a file holds, in a buffer that is used again. */
+static const char *
+text_of(const char *path)
+{
+	static char text[64];
+	char *bytes = folder_read(path, NULL);
+
+	(void)snprintf(text, sizeof text, "%s", bytes);
+	free(bytes);
+	return text;
+}
+
+static void
+writes_new_files(void **state)
+{
+	struct err_info info;
+
+	(void)state;
+	assert_err(files_write(folder_path("f"), "abc", 3, &info), ERR_OK, &info);
+	assert_string_equal(text_of(folder_path("f")), "abc");
+	assert_err(files_write(folder_path("f"), "x", 1, &info), ERR_FILE, &info);
+	assert_contains(info.text, "cannot make it: File exists");
+	assert_string_equal(text_of(folder_path("f")), "abc");
+	assert_err(files_write(folder_path("none/f"), "x", 1, &info), ERR_FILE, &info);
+	assert_err(files_write("/dev/full", "x", 1, &info), ERR_FILE, &info);
+}
+
+static void
+replaces_files(void **state)
+{
+	struct err_info info;
+
+	(void)state;
+	assert_err(files_replace(folder, "f", "one", 3, &info), ERR_OK, &info);
+	folder_write(folder_path(".f.new"), "left by a process that was killed");
+	assert_err(files_replace(folder, "f", "two", 3, &info), ERR_OK, &info);
+	assert_string_equal(text_of(folder_path("f")), "two");
+	assert_int_not_equal(access(folder_path(".f.new"), F_OK), 0);
+	assert_err(files_replace(folder_path("none"), "f", "x", 1, &info), ERR_FILE, &info);
+	assert_int_equal(mkdir(folder_path("d"), 0755), 0);
+	assert_err(files_replace(folder, "d", "x", 1, &info), ERR_FILE, &info);
+	assert_int_not_equal(access(folder_path(".d.new"), F_OK), 0);
+}
+
+static void
+makes_renames_and_removes(void **state)
+{
+	struct err_info info;
+
+	(void)state;
+	assert_err(files_make_folder(folder, "a", &info), ERR_OK, &info);
+	assert_err(files_make_folder(folder, "a", &info), ERR_FILE, &info);
+	assert_err(files_make_folder(folder_path("a"), "b", &info), ERR_OK, &info);
+	folder_write(folder_path("a/b/f"), "x");
+	assert_err(files_rename(folder_path("a"), "b", folder, "c", &info), ERR_OK, &info);
+	assert_string_equal(text_of(folder_path("c/f")), "x");
+	assert_err(files_rename(folder, "none", folder, "d", &info), ERR_FILE, &info);
+	assert_int_equal(symlink(folder_path("c"), folder_path("a/link")), 0);
+	assert_err(files_remove_tree(folder_path("a"), &info), ERR_OK, &info);
+	assert_int_not_equal(access(folder_path("a"), F_OK), 0);
+	assert_string_equal(text_of(folder_path("c/f")), "x"); /* links are not followed */
+	assert_err(files_remove_tree(folder_path("a"), &info), ERR_OK, &info);
+}
+
 int
 main(void)
 {
@@ -181,6 +245,10 @@ main(void)
 		TEST_WITH("a symbolic link is followed", follows_links, folder_setup, folder_teardown),
 		TEST("a file that grows while it is read is read to its end or refused", reads_files_without_a_size),
 		TEST_WITH("no descriptor stays open", leaves_no_descriptor_open, folder_setup, folder_teardown),
+		TEST_WITH("a new file is written whole, and never over another", writes_new_files, folder_setup, folder_teardown),
+		TEST_WITH("a file is replaced whole, whatever a killed process left", replaces_files, folder_setup, folder_teardown),
+		TEST_WITH("folders are made, renamed and removed with all that is in them", makes_renames_and_removes, folder_setup,
+				  folder_teardown),
 		TEST("the sha256 of known texts is as published", sha256),
 		TEST("a joined path that does not fit is refused", join),
 	};

@@ -39,16 +39,16 @@ reads_all(void **state)
 	assert_string_equal(m.features_json, "[{\"name\":\"a\",\"type\":\"float\"},"
 										 "{\"name\":\"b\",\"type\":\"float\",\"distribution\":{\"mean\":0.5}}]");
 	assert_string_equal(m.metrics_json, "{\"rmse\":0.25}");
-	assert_int_equal(m.n_golden, 2);
-	assert_int_equal(m.golden_outputs, 1);
-	check_float("in 0", m.golden_in[0], 1.0F);
-	check_float("in 1", m.golden_in[1], NAN);
-	check_float("in 2", m.golden_in[2], 0.1F);
-	check_float("in 3", m.golden_in[3], -3e38F);
-	check_float("out 0", m.golden_out[0], 1.5F);
-	check_float("out 1", m.golden_out[1], NAN);
+	assert_int_equal(m.golden.n, 2);
+	assert_int_equal(m.golden.n_outputs, 1);
+	check_float("in 0", m.golden.in[0], 1.0F);
+	check_float("in 1", m.golden.in[1], NAN);
+	check_float("in 2", m.golden.in[2], 0.1F);
+	check_float("in 3", m.golden.in[3], -3e38F);
+	check_float("out 0", m.golden.out[0], 1.5F);
+	check_float("out 1", m.golden.out[1], NAN);
 	manifest_release(&m);
-	assert_null(m.golden_in);
+	assert_null(m.golden.in);
 	manifest_release(&m);
 }
 
@@ -89,7 +89,7 @@ check_edit(const char *path, const char *json, enum err e, const char *sentence)
 	if (e != ERR_OK) {
 		check_contains(row, info.text, sentence);
 		check_contains(row, info.text, "/manifest.json: ");
-		check_integer(row, m.features_json == NULL && m.golden_in == NULL && m.features.n == 0, true);
+		check_integer(row, m.features_json == NULL && m.golden.in == NULL && m.features.n == 0, true);
 	}
 	manifest_release(&m);
 	cJSON_free(text);
@@ -192,15 +192,14 @@ most_golden_rows(void **state)
 
 	(void)state;
 	buf_init(&b, 1000000);
-	for (size_t n = MANIFEST_GOLDEN_MAX; n <= MANIFEST_GOLDEN_MAX + 1; n++) {
+	for (size_t n = GOLDEN_MAX; n <= GOLDEN_MAX + 1; n++) {
 		buf_reset(&b);
 		buf_str(&b, "{\"inputs\":");
 		add_rows(&b, "[1,2]", n);
 		buf_str(&b, ",\"outputs\":");
 		add_rows(&b, "1", n);
 		buf_char(&b, '}');
-		check_edit("golden", buf_peek(&b), n > MANIFEST_GOLDEN_MAX ? ERR_BAD_MANIFEST : ERR_OK,
-				   "arrays of equal length from 1 to 10000");
+		check_edit("golden", buf_peek(&b), n > GOLDEN_MAX ? ERR_BAD_MANIFEST : ERR_OK, "arrays of equal length from 1 to 10000");
 	}
 	buf_release(&b);
 }

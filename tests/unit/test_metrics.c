@@ -195,6 +195,23 @@ series_are_made_once(void **state)
 }
 
 static void
+model_failures(void **state)
+{
+	struct metrics *m = open_metrics(2);
+
+	(void)state;
+	metrics_model_failure(metrics_series(m, "house", ""), ERR_GOLDEN_MISMATCH);
+	metrics_model_failure(metrics_series(m, "house", ""), ERR_GOLDEN_MISMATCH);
+	metrics_model_failure(metrics_series(m, "hut", ""), ERR_FILE);
+	char *text = written(m);
+	check_value(text, "futaie_model_failures_total{model=\"house\",reason=\"golden_mismatch\"}", 2);
+	check_value(text, "futaie_model_failures_total{model=\"hut\",reason=\"file\"}", 1);
+	assert_null(strstr(text, "prediction_requests_total{model=\"house\"")); /* it has answered nothing */
+	free(text);
+	metrics_free(m);
+}
+
+static void
 most_series(void **state)
 {
 	struct metrics *m = open_metrics(2);
@@ -476,7 +493,8 @@ main(void)
 		TEST("requests in flight are those begun and not ended", in_flight),
 		TEST("reloads are counted by result", reloads),
 		TEST("a series is made once for each model and version", series_are_made_once),
-		TEST("over 1000 series are counted together as other", most_series),
+		TEST("versions that could not be served are counted by model and reason", model_failures),
+		TEST("over 2000 series are counted together as other", most_series),
 		TEST("a label's value has quotes, backslashes and line ends escaped", labels),
 		TEST("every line of a scrape is the text format 0.0.4", exposition),
 		TEST("a scrape has no family and no sample twice", nothing_twice),

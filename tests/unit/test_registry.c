@@ -7,6 +7,8 @@
 #include "expected.h"
 #include "heap.h"
 #include "model/manifest.h"
+#include "model/store.h"
+#include "serve/watcher.h"
 
 enum { WORKERS = 4, VERSIONS = 12 };
 
@@ -127,7 +129,7 @@ reload_takes_the_new_champion(void **state)
 	(void)state;
 	folder_set_champion("house", "2");
 	assert_string_equal(champion(r), "1");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "2");
 	assert_int_equal(reloads("success"), 1);
 	assert_int_equal(reloads("failure"), 0);
@@ -143,20 +145,20 @@ broken_reloads(void **state)
 	(void)state;
 	folder_flip_byte("house/2/model.ubj");
 	folder_set_champion("house", "2");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "1");
 	assert_int_equal(reloads("failure"), 1);
 	folder_write(folder_path("house/aliases.json"), "{\"champion\": 3}");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "1");
 	assert_int_equal(reloads("failure"), 2);
 	folder_set_champion("house", "3");
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_string_equal(champion(r), "3");
 	assert_int_equal(reloads("success"), 1);
 	(void)snprintf(away, sizeof away, "%s.away", folder);
 	assert_int_equal(rename(folder, away), 0);
-	registry_reload(r);
+	registry_reload(r, CATALOG_PROVE_ALL);
 	assert_int_equal(rename(away, folder), 0);
 	assert_string_equal(champion(r), "3");
 	assert_int_equal(reloads("failure"), 3);
@@ -191,7 +193,7 @@ held_catalog_lives(void **state)
 	assert_err(catalog_choose(registry_enter(r, 3), "", &choice, &info), ERR_OK, &info);
 	for (int v = 2; v <= 6; v++) {
 		folder_set_champion("house", version_names[v]);
-		registry_reload(r);
+		registry_reload(r, CATALOG_PROVE_ALL);
 		registry_sweep(r);
 		assert_string_equal(champion(r), version_names[v]);
 		assert_string_equal(model_version(choice.model), "1");
@@ -242,7 +244,82 @@ versions_that_do_not_load(void **state)
 	assert_err(registry_load_version(r, "house", "../1", &info), ERR_UNKNOWN_VERSION, &info);
 	assert_string_equal(champion(r), "1");
 	folder_flip_byte("house/5/model.ubj");
+	assert_err(registry_load_version(r, "house", "5", &info), ERR_MODEL_FAILED,
+			   &info); /* known to fail until the store is read again */
+	registry_reload(r, CATALOG_PROVE_NEW);
 	assert_err(registry_load_version(r, "house", "5", &info), ERR_OK, &info);
+	registry_free(r);
+}
+
+static void
+what_is_served_is_not_proven_again(void **state)
+{
+	struct registry *r = open_registry();
+
+	(void)state;
+	folder_flip_byte("house/1/model.ubj");
+	registry_reload(r, CATALOG_PROVE_NEW);
+	assert_int_equal(reloads("failure"), 0);
+	registry_reload(r, CATALOG_PROVE_ALL);
+	assert_int_equal(reloads("failure"), 1);
+	assert_string_equal(champion(r), "1");
+	folder_flip_byte("house/2/model.ubj");
+	folder_set_champion("house", "2");
+	registry_reload(r, CATALOG_PROVE_NEW);
+	assert_int_equal(reloads("failure"), 2);
+	assert_string_equal(champion(r), "1");
+	registry_free(r);
+}
+
+/* Waits until the champion is `version`, for at most ten seconds. */
+static bool
+comes(struct registry *r, const char *version)
+{
+	for (int i = 0; i < 1000 && strcmp(champion(r), version) != 0; i++)
+		(void)usleep(10000);
+	return strcmp(champion(r), version) == 0;
+}
+
+static void
+watches_the_store(void **state)
+{
+	struct registry *r;
+	struct watcher *w;
+	struct err_info info;
+	uint64_t stamp = store_stamp(folder);
+
+	(void)state;
+	r = open_registry();
+	assert_err(watcher_open(r, folder, stamp, &w, &info), ERR_OK, &info);
+	folder_set_champion("house", "2");
+	assert_true(comes(r, "2"));
+	folder_set_champion("house", "3");
+	assert_true(comes(r, "3"));
+	watcher_reload(w);
+	watcher_free(w);
+	watcher_free(NULL);
+	registry_free(r);
+}
+
+static void
+reloads_when_asked(void **state)
+{
+	struct registry *r;
+	struct watcher *w;
+	struct err_info info;
+
+	(void)state;
+	(void)usleep(30000); /* until the store's times are settled */
+	uint64_t stamp = store_stamp(folder);
+	r = open_registry();
+	assert_err(watcher_open(r, folder, stamp, &w, &info), ERR_OK, &info);
+	for (long n = 1; n <= 3; n++) {
+		watcher_reload(w);
+		for (int i = 0; i < 1000 && reloads("success") < n; i++)
+			(void)usleep(10000);
+		assert_int_equal(reloads("success"), n);
+	}
+	watcher_free(w);
 	registry_free(r);
 }
 
@@ -309,7 +386,7 @@ run_workers(struct registry *r, struct worker workers[WORKERS], size_t n_by_numb
 	}
 	for (int i = 0; i < n_reloads; i++) {
 		folder_set_champion("house", version_names[1 + i % VERSIONS]);
-		registry_reload(r);
+		registry_reload(r, CATALOG_PROVE_ALL);
 		registry_sweep(r);
 	}
 	atomic_store(&stop, true);
@@ -377,6 +454,9 @@ main(void)
 		IN_STORE("a catalog that a worker is in lives through reloads and sweeps", held_catalog_lives),
 		IN_STORE("every version by number is loaded at its first use", loads_versions),
 		IN_STORE("a version that is broken or unknown is not loaded, and may be mended", versions_that_do_not_load),
+		IN_STORE("what is served is proven again only where all is, a new champion always", what_is_served_is_not_proven_again),
+		IN_STORE("the watcher takes a new champion by itself", watches_the_store),
+		IN_STORE("the watcher reads the store again each time it is asked", reloads_when_asked),
 		IN_STORE("four workers predict right while champions are exchanged", swaps_under_load),
 		IN_STORE("workers load versions by number while champions are exchanged", loads_under_load),
 		IN_STORE("entering, leaving and an idle sweep allocate nothing", entering_allocates_nothing),

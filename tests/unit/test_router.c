@@ -406,11 +406,12 @@ counts(void **state)
 	}
 	assert_int_equal(scraped("\nprediction_requests_total{model=\"house\",version=\"2\"} "), 4);
 	assert_int_equal(scraped("\nprediction_requests_total{model=\"house\",version=\"1\"} "), 1);
-	assert_int_equal(scraped("\nprediction_requests_total{model=\"\",version=\"\"} "), 2);
+	assert_int_equal(scraped("\nprediction_requests_total{model=\"\",version=\"\"} "), 1);
+	assert_int_equal(scraped("\nprediction_requests_total{model=\"house\",version=\"\"} "), 1);
 	assert_int_equal(scraped("\nprediction_errors_total{model=\"house\",version=\"2\",code=\"wrong_type\"} "), 1);
 	assert_int_equal(scraped("\nprediction_errors_total{model=\"house\",version=\"2\",code=\"unsupported_media_type\"} "), 1);
 	assert_int_equal(scraped("\nprediction_errors_total{model=\"\",version=\"\",code=\"unknown_model\"} "), 1);
-	assert_int_equal(scraped("\nprediction_errors_total{model=\"\",version=\"\",code=\"unknown_version\"} "), 1);
+	assert_int_equal(scraped("\nprediction_errors_total{model=\"house\",version=\"\",code=\"unknown_version\"} "), 1);
 	assert_int_equal(scraped("\nfutaie_batch_rows_count{model=\"house\",version=\"2\"} "), 2);
 	assert_int_equal(scraped("\nfutaie_request_duration_seconds_count{route=\"/predict\"} "), 3);
 	assert_int_equal(scraped("\nfutaie_request_duration_seconds_count{route=\"other\"} "), 2);

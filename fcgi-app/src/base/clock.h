@@ -1,8 +1,9 @@
-/* clock.h - time that only goes forward */
+/* clock.h - time that only goes forward, and the date of today as text */
 #ifndef FUTAIE_CLOCK_H
 #define FUTAIE_CLOCK_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* CLOCK_MONOTONIC in nanoseconds; never 0. Any thread. */
@@ -13,6 +14,24 @@ clock_now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+enum { CLOCK_RFC3339 = 32 };
+
+/*
+ * The time now in UTC as RFC 3339 with seconds, "2026-11-23T10:40:00Z"; that of SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)
+ * where the environment has it, so that what is made from the same input is the same.
+ */
+static inline const char *
+clock_rfc3339(char out[CLOCK_RFC3339])
+{
+	const char *fixed = getenv("SOURCE_DATE_EPOCH");
+	time_t now = fixed != NULL ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
+	struct tm utc;
+
+	(void)gmtime_r(&now, &utc);
+	(void)strftime(out, CLOCK_RFC3339, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return out;
 }
 
 #endif

@@ -82,6 +82,15 @@ err_code(enum err code)
 	return err_table[code].code;
 }
 
+enum err
+err_find(const char *code, size_t len)
+{
+	for (int i = 0; i < ERR_COUNT; i++)
+		if (strlen(err_table[i].code) == len && memcmp(err_table[i].code, code, len) == 0)
+			return (enum err)i;
+	return ERR_INTERNAL;
+}
+
 int
 err_retry_after_s(enum err code)
 {

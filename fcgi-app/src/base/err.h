@@ -87,6 +87,9 @@ int err_status(enum err code);
 /* Public name of `code` in snake_case, a static string. */
 const char *err_code(enum err code);
 
+/* The failure with that public name, or ERR_INTERNAL where there is none. */
+enum err err_find(const char *code, size_t len);
+
 /* Seconds a client should wait before it tries again, or 0 where trying again does not help. */
 int err_retry_after_s(enum err code);
 

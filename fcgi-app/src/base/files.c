@@ -1,13 +1,17 @@
-/* files.c - whole files, with a maximum, and their sha256 */
+/* files.c - whole files, with a maximum, their sha256, and changes that survive a loss of power */
 #include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { TREE_DESCRIPTORS = 16 /* open at a time while a tree is removed */ };
 
 /* Up to the end of the file, which may have grown or shrunk since its size was asked. */
 static enum err
@@ -70,4 +74,109 @@ files_join(char *out, size_t cap, const char *dir, const char *name)
 	int n = snprintf(out, cap, "%s/%s", dir, name);
 
 	return n >= 0 && (size_t)n < cap;
+}
+
+static bool
+write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+enum err
+files_write(const char *path, const void *bytes, size_t len, struct err_info *info)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		return err_set(info, ERR_FILE, "%s: cannot make it: %s", path, strerror(errno));
+	bool written = write_all(fd, bytes, len) && fsync(fd) == 0;
+	int error = errno;
+	if (close(fd) != 0 && written) {
+		written = false;
+		error = errno;
+	}
+	if (written)
+		return ERR_OK;
+	(void)unlink(path);
+	return err_set(info, ERR_FILE, "%s: cannot write it: %s", path, strerror(error));
+}
+
+/* Names in a folder are on the disk only once the folder itself is. */
+static enum err
+sync_folder(const char *dir, struct err_info *info)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && fsync(fd) == 0;
+	int error = errno;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return done ? ERR_OK : err_set(info, ERR_FILE, "%s: cannot force the folder to the disk: %s", dir, strerror(error));
+}
+
+enum err
+files_rename(const char *from_dir, const char *from, const char *to_dir, const char *to, struct err_info *info)
+{
+	char old[PATH_MAX];
+	char new[PATH_MAX];
+
+	if (!files_join(old, sizeof old, from_dir, from) || !files_join(new, sizeof new, to_dir, to))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", to_dir);
+	if (rename(old, new) != 0)
+		return err_set(info, ERR_FILE, "%s: cannot give it the name %s: %s", old, new, strerror(errno));
+	enum err e = sync_folder(to_dir, info);
+	return e == ERR_OK && strcmp(from_dir, to_dir) != 0 ? sync_folder(from_dir, info) : e;
+}
+
+enum err
+files_replace(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info)
+{
+	char making[NAME_MAX + 1];
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(making, sizeof making, ".%s.new", name) >= sizeof making || !files_join(path, sizeof path, dir, making))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
+	(void)unlink(path); /* what a process that was killed may have left */
+	enum err e = files_write(path, bytes, len, info);
+	if (e == ERR_OK && (e = files_rename(dir, making, dir, name, info)) != ERR_OK)
+		(void)unlink(path);
+	return e;
+}
+
+enum err
+files_make_folder(const char *dir, const char *name, struct err_info *info)
+{
+	char path[PATH_MAX];
+
+	if (!files_join(path, sizeof path, dir, name))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
+	if (mkdir(path, 0777) != 0)
+		return err_set(info, ERR_FILE, "%s: cannot make the folder: %s", path, strerror(errno));
+	return sync_folder(dir, info);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+enum err
+files_remove_tree(const char *path, struct err_info *info)
+{
+	if (nftw(path, remove_one, TREE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+		return err_set(info, ERR_FILE, "%s: cannot remove it: %s", path, strerror(errno));
+	return ERR_OK;
 }

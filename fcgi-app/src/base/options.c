@@ -20,7 +20,9 @@ options_init(const struct options_table *table, void *values)
 	struct err_info info;
 
 	for (size_t i = 0; i < table->n_rows; i++)
-		if (set_value(&table->rows[i], values, table->rows[i].initial, &info) != ERR_OK) {
+		if (table->rows[i].type == OPTIONS_LINES)
+			*((char *)values + table->rows[i].offset) = '\0';
+		else if (set_value(&table->rows[i], values, table->rows[i].initial, &info) != ERR_OK) {
 			(void)fprintf(stderr, "futaie: the default of --%s is wrong: %s\n", table->rows[i].name, info.text);
 			abort(); /* a mistake in the table, found by the first test that runs */
 		}
@@ -200,7 +202,7 @@ describe(const struct options_row *row, char *text, size_t cap)
 
 	describe_range(row, range, sizeof range);
 	(void)snprintf(text, cap, "%s%s", row->help, range);
-	if (row->type != OPTIONS_FLAG && row->initial[0] != '\0')
+	if (row->type != OPTIONS_FLAG && row->type != OPTIONS_LINES && row->initial[0] != '\0')
 		(void)snprintf(text + strlen(text), cap - strlen(text), " Default: %s.", row->initial);
 }
 
@@ -294,6 +296,18 @@ set_choice(const struct options_row *row, int *value, const char *text, struct e
 	return err_set(info, ERR_USAGE, "%s cannot be \"%.60s\".%s", row->name, text, range);
 }
 
+/* Adds a line, behind those that are there; the default is none. */
+static enum err
+add_line(const struct options_row *row, char *lines, const char *text, struct err_info *info)
+{
+	size_t len = strlen(lines);
+
+	if (strlen(text) + 1 >= row->cap - len)
+		return err_set(info, ERR_USAGE, "%s stands too often: at most %zu bytes in all", row->name, row->cap - 1);
+	(void)snprintf(lines + len, row->cap - len, "%s\n", text);
+	return ERR_OK;
+}
+
 static enum err
 set_value(const struct options_row *row, void *values, const char *text, struct err_info *info)
 {
@@ -305,6 +319,8 @@ set_value(const struct options_row *row, void *values, const char *text, struct 
 			return err_set(info, ERR_USAGE, "%s is too long: at most %zu bytes", row->name, row->cap - 1);
 		memcpy(value, text, strlen(text) + 1);
 		return ERR_OK;
+	case OPTIONS_LINES:
+		return add_line(row, value, text, info);
 	case OPTIONS_INTEGER:
 		if (!text_integer(text, row->min, row->max, value))
 			return err_set(info, ERR_USAGE, "%s must be a whole number from %lld to %lld, not \"%.60s\"", row->name, row->min,

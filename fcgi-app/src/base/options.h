@@ -12,7 +12,8 @@ enum options_type {
 	OPTIONS_TEXT,    /* char[cap] in the struct */
 	OPTIONS_INTEGER, /* long long */
 	OPTIONS_CHOICE,  /* int: index into `choices` */
-	OPTIONS_FLAG     /* bool; takes no value */
+	OPTIONS_FLAG,    /* bool; takes no value */
+	OPTIONS_LINES    /* char[cap]; may stand several times: each adds a line */
 };
 
 /* Where an option may stand. */
@@ -27,7 +28,7 @@ struct options_row {
 	enum options_type type;
 	enum options_place place;
 	size_t offset; /* of the value in the subcommand's struct */
-	size_t cap;    /* OPTIONS_TEXT: size of the array */
+	size_t cap;    /* OPTIONS_TEXT, OPTIONS_LINES: size of the array */
 	long long min; /* OPTIONS_INTEGER */
 	long long max;
 	const char *const *choices; /* OPTIONS_CHOICE: names, ended by NULL */

@@ -18,7 +18,6 @@ struct booster {
 	struct booster_shape shape;
 };
 
-static enum err booster_failed(struct err_info *info, enum err code, const char *what);
 static enum err read_config(struct booster *b, struct err_info *info);
 static enum err read_shape(struct booster *b, struct err_info *info);
 
@@ -85,15 +84,27 @@ booster_shape(const struct booster *b)
 	return &b->shape;
 }
 
+static const char *const *
+feature_info(const struct booster *b, const char *field)
+{
+	bst_ulong n = 0;
+	const char **texts = NULL;
+
+	if (XGBoosterGetStrFeatureInfo(b->handle, field, &n, &texts) != 0 || n != b->shape.n_features)
+		return NULL;
+	return texts;
+}
+
 const char *const *
 booster_feature_names(const struct booster *b)
 {
-	bst_ulong n = 0;
-	const char **names = NULL;
+	return feature_info(b, "feature_name");
+}
 
-	if (XGBoosterGetStrFeatureInfo(b->handle, "feature_name", &n, &names) != 0 || n != b->shape.n_features)
-		return NULL;
-	return names;
+const char *const *
+booster_feature_types(const struct booster *b)
+{
+	return feature_info(b, "feature_type");
 }
 
 size_t
@@ -114,8 +125,7 @@ booster_library_version(char out[16])
 	return out;
 }
 
-/* XGBoost's last error without its time stamp, source position and stack trace. */
-static enum err
+enum err
 booster_failed(struct err_info *info, enum err code, const char *what)
 {
 	const char *text = XGBGetLastError();
@@ -281,5 +291,73 @@ read_shape(struct booster *b, struct err_info *info)
 		e = probe_width(b, &caller, BOOSTER_MARGIN, row, &b->shape.n_margins, info);
 	booster_caller_release(&caller);
 	free(row);
+	return e;
+}
+
+struct splits {
+	booster_split_fn *found;
+	void *context;
+};
+
+/* A node of XGBoost's JSON dump, whose "split" is the column's number, and those below it. */
+static void
+walk(const struct splits *to, const cJSON *node)
+{
+	const cJSON *split = cJSON_GetObjectItemCaseSensitive(node, "split");
+	const cJSON *at = cJSON_GetObjectItemCaseSensitive(node, "split_condition");
+	const cJSON *child;
+
+	if (!cJSON_IsString(split))
+		return;
+	size_t column = strtoul(split->valuestring, NULL, 10);
+	if (cJSON_IsNumber(at))
+		to->found(to->context, column, (float)at->valuedouble);
+	cJSON_ArrayForEach (child, at) /* an array of categories */
+		to->found(to->context, column, (float)child->valuedouble);
+	cJSON_ArrayForEach (child, cJSON_GetObjectItemCaseSensitive(node, "children"))
+		walk(to, child);
+}
+
+static enum err
+walk_trees(const struct booster *b, const struct splits *to, const char **names, const char **types, struct err_info *info)
+{
+	bst_ulong n = 0;
+	const char **trees = NULL;
+
+	if (XGBoosterDumpModelExWithFeatures(b->handle, (int)b->shape.n_features, names, types, 0, "json", &n, &trees) != 0)
+		return booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot list the trees");
+	for (bst_ulong i = 0; i < n; i++) {
+		cJSON *tree = cJSON_Parse(trees[i]);
+		if (tree == NULL)
+			return err_set(info, ERR_BAD_MODEL, "XGBoost's list of tree %llu is no JSON", (unsigned long long)i);
+		walk(to, tree);
+		cJSON_Delete(tree);
+	}
+	return ERR_OK;
+}
+
+enum err
+booster_splits(const struct booster *b, booster_split_fn *found, void *context, struct err_info *info)
+{
+	enum { NUMBER = 24 };
+	size_t n = b->shape.n_features;
+	const struct splits to = {.found = found, .context = context};
+	const char *const *known = booster_feature_types(b);
+	const char **names = calloc(2 * n, sizeof *names);
+	char *numbers = malloc(n * NUMBER);
+	enum err e = ERR_OK;
+
+	if (names == NULL || numbers == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the names of %zu features", n);
+	/* Numbers for names, so that a split tells its column. */
+	for (size_t i = 0; i < n && e == ERR_OK; i++) {
+		(void)snprintf(numbers + i * NUMBER, NUMBER, "%zu", i);
+		names[i] = numbers + i * NUMBER;
+		names[n + i] = known != NULL && strcmp(known[i], "c") == 0 ? "c" : "float";
+	}
+	if (e == ERR_OK && strcmp(b->shape.kind, "gblinear") != 0)
+		e = walk_trees(b, &to, names, names + n, info);
+	free(names);
+	free(numbers);
 	return e;
 }

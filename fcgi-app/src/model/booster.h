@@ -59,6 +59,18 @@ const struct booster_shape *booster_shape(const struct booster *b);
  */
 const char *const *booster_feature_names(const struct booster *b);
 
+/* The same for the features' types: "float", "int", "i", "q", or "c" for a categorical one. */
+const char *const *booster_feature_types(const struct booster *b);
+
+/* What booster_splits() reports: a tree compares the column with `value`, or has this category of it in a set. */
+typedef void booster_split_fn(void *context, size_t column, float value);
+
+/* Reports every split of a model's trees; gblinear has none. Only while no other thread uses the booster. */
+enum err booster_splits(const struct booster *b, booster_split_fn *found, void *context, struct err_info *info);
+
+/* Sets `info` to `what` and XGBoost's last error, without its time stamp, source position and stack trace; returns `code`. */
+enum err booster_failed(struct err_info *info, enum err code, const char *what);
+
 /* Outputs a row: n_values or n_margins of the shape. */
 size_t booster_outputs(const struct booster *b, enum booster_output output);
 

@@ -3,15 +3,12 @@
 
 #include <cjson/cJSON.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/json.h"
-
-enum { FILE_MAX = 16 * 1024 * 1024 };
 
 /* Where a text member of the file goes. */
 struct text_member {
@@ -31,7 +28,6 @@ static const struct text_member text_members[] = {
 
 static enum err read_texts(struct manifest *m, const cJSON *tree, struct err_info *info);
 static enum err read_features(struct manifest *m, const cJSON *tree, struct err_info *info);
-static enum err read_golden(struct manifest *m, const cJSON *tree, struct err_info *info);
 
 /* The members' checks, on a tree that is known to be an object; sentences lack the file's name. */
 static enum err
@@ -49,7 +45,7 @@ read_tree(struct manifest *m, const cJSON *tree, const char *name, const char *v
 	if (e == ERR_OK)
 		e = read_features(m, tree, info);
 	if (e == ERR_OK)
-		e = read_golden(m, tree, info);
+		e = golden_init(&m->golden, cJSON_GetObjectItemCaseSensitive(tree, "golden"), m->features.n, info);
 	return e;
 }
 
@@ -64,7 +60,7 @@ manifest_init(struct manifest *m, const char *dir, const char *name, const char 
 	*m = (struct manifest){0};
 	if (!files_join(path, sizeof path, dir, "manifest.json"))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
-	buf_init(&text, FILE_MAX);
+	buf_init(&text, MANIFEST_FILE_MAX);
 	enum err e = files_read(path, &text, info);
 	if (e == ERR_OK)
 		e = json_document(path, buf_peek(&text), text.len, &tree, info);
@@ -87,8 +83,7 @@ manifest_release(struct manifest *m)
 	features_release(&m->features);
 	cJSON_free(m->features_json);
 	cJSON_free(m->metrics_json);
-	free(m->golden_in);
-	free(m->golden_out);
+	golden_release(&m->golden);
 	*m = (struct manifest){0};
 }
 
@@ -150,76 +145,4 @@ read_features(struct manifest *m, const cJSON *tree, struct err_info *info)
 	if (m->features_json == NULL || m->metrics_json == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the description");
 	return ERR_OK;
-}
-
-/* A number, or null for NaN. */
-static bool
-to_float(const cJSON *item, float *out)
-{
-	if (cJSON_IsNull(item)) {
-		*out = NAN;
-		return true;
-	}
-	if (!cJSON_IsNumber(item))
-		return false;
-	*out = (float)item->valuedouble;
-	return isfinite(*out);
-}
-
-/* The numbers of one golden row (an array, or a lone number where width is 1) to out[0 .. width). */
-static bool
-to_row(const cJSON *row, float *out, size_t width)
-{
-	const cJSON *item;
-	size_t i = 0;
-
-	if (!cJSON_IsArray(row))
-		return width == 1 && to_float(row, out);
-	if ((size_t)cJSON_GetArraySize(row) != width)
-		return false;
-	cJSON_ArrayForEach (item, row)
-		if (!to_float(item, &out[i++]))
-			return false;
-	return true;
-}
-
-/* All rows of `list` as n x width floats in a new array. */
-static enum err
-to_matrix(const cJSON *list, const char *what, size_t n, size_t width, float **out, struct err_info *info)
-{
-	const cJSON *row;
-	size_t i = 0;
-
-	*out = malloc(n * width * sizeof **out);
-	if (*out == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
-	cJSON_ArrayForEach (row, list) {
-		if (!to_row(row, *out + i * width, width))
-			return err_set(info, ERR_BAD_MANIFEST, "\"golden\".\"%s\"[%zu] is not %zu finite numbers", what, i, width);
-		i++;
-	}
-	return ERR_OK;
-}
-
-static enum err
-read_golden(struct manifest *m, const cJSON *tree, struct err_info *info)
-{
-	const cJSON *golden = cJSON_GetObjectItemCaseSensitive(tree, "golden");
-	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(golden, "inputs");
-	const cJSON *outputs = cJSON_GetObjectItemCaseSensitive(golden, "outputs");
-	size_t n = (size_t)cJSON_GetArraySize(inputs);
-
-	if (!cJSON_IsArray(inputs) || !cJSON_IsArray(outputs) || n == 0 || n > MANIFEST_GOLDEN_MAX ||
-		n != (size_t)cJSON_GetArraySize(outputs))
-		return err_set(info, ERR_BAD_MANIFEST, "\"golden\" needs \"inputs\" and \"outputs\", arrays of equal length from 1 to %d",
-					   MANIFEST_GOLDEN_MAX);
-	const cJSON *first = cJSON_GetArrayItem(outputs, 0);
-	m->n_golden = n;
-	m->golden_outputs = cJSON_IsArray(first) ? (size_t)cJSON_GetArraySize(first) : 1;
-	if (m->golden_outputs == 0)
-		return err_set(info, ERR_BAD_MANIFEST, "\"golden\".\"outputs\"[0] is empty");
-	enum err e = to_matrix(inputs, "inputs", n, m->features.n, &m->golden_in, info);
-	if (e == ERR_OK)
-		e = to_matrix(outputs, "outputs", n, m->golden_outputs, &m->golden_out, info);
-	return e;
 }

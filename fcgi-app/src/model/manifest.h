@@ -8,11 +8,12 @@
 #include "base/files.h"
 #include "model/booster.h"
 #include "model/features.h"
+#include "model/golden.h"
 
 enum {
-	MANIFEST_NAME_MAX = 65,     /* a model's or alias's name, with its NUL */
-	MANIFEST_VERSION_MAX = 16,  /* digits of a version, with the NUL */
-	MANIFEST_GOLDEN_MAX = 10000 /* most golden rows */
+	MANIFEST_NAME_MAX = 65,              /* a model's or alias's name, with its NUL */
+	MANIFEST_VERSION_MAX = 16,           /* digits of a version, with the NUL */
+	MANIFEST_FILE_MAX = 16 * 1024 * 1024 /* most bytes of manifest.json */
 };
 
 /* Owned by its model; immutable once opened. A zeroed struct is released. */
@@ -27,10 +28,7 @@ struct manifest {
 	struct features features;
 	char *features_json; /* owned; the arrays and objects of the file, for /models/NAME */
 	char *metrics_json;
-	size_t n_golden;       /* golden rows, at least one */
-	size_t golden_outputs; /* outputs of each */
-	float *golden_in;      /* owned; n_golden x features.n, NaN for missing */
-	float *golden_out;     /* owned; n_golden x golden_outputs, NaN for null */
+	struct golden golden;
 };
 
 /*

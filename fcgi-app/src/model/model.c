@@ -128,6 +128,18 @@ model_shape(const struct model *m)
 	return booster_shape(m->booster);
 }
 
+size_t
+model_golden_rows(const struct model *m)
+{
+	return m->manifest.golden.n;
+}
+
+const float *
+model_golden_inputs(const struct model *m)
+{
+	return m->manifest.golden.in;
+}
+
 const char *
 model_scorer(const struct model *m)
 {
@@ -198,9 +210,9 @@ check_shape(const struct model *m, struct err_info *info)
 	if (strcmp(shape->objective, manifest->objective) != 0)
 		return err_set(info, ERR_BAD_MANIFEST, "the manifest's objective is %s, the model file's %s", manifest->objective,
 					   shape->objective);
-	if (shape->n_values != manifest->golden_outputs)
+	if (shape->n_values != manifest->golden.n_outputs)
 		return err_set(info, ERR_BAD_MANIFEST, "the golden rows have %zu outputs each, the model gives %zu",
-					   manifest->golden_outputs, shape->n_values);
+					   manifest->golden.n_outputs, shape->n_values);
 	return ERR_OK;
 }
 
@@ -217,7 +229,7 @@ static enum err
 prove(const struct model *m, struct err_info *info)
 {
 	const struct manifest *manifest = &m->manifest;
-	size_t n = manifest->n_golden * manifest->golden_outputs;
+	size_t n = manifest->golden.n * manifest->golden.n_outputs;
 	struct booster_caller caller;
 	enum err e = check_shape(m, info);
 
@@ -231,12 +243,12 @@ prove(const struct model *m, struct err_info *info)
 	if (got == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the golden rows");
 	else
-		e = model_predict(m, &caller, BOOSTER_VALUE, manifest->golden_in, manifest->n_golden, got, info);
+		e = model_predict(m, &caller, BOOSTER_VALUE, manifest->golden.in, manifest->golden.n, got, info);
 	booster_caller_release(&caller);
 	for (size_t i = 0; i < n && e == ERR_OK; i++)
-		if (!golden_equal(got[i], manifest->golden_out[i]))
-			e = err_set(info, ERR_GOLDEN_MISMATCH, "golden row %zu gives %.9g, recorded is %.9g", i / manifest->golden_outputs,
-						(double)got[i], (double)manifest->golden_out[i]);
+		if (!golden_equal(got[i], manifest->golden.out[i]))
+			e = err_set(info, ERR_GOLDEN_MISMATCH, "golden row %zu gives %.9g, recorded is %.9g", i / manifest->golden.n_outputs,
+						(double)got[i], (double)manifest->golden.out[i]);
 	free(got);
 	return e;
 }

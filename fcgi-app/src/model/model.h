@@ -35,6 +35,10 @@ const char *model_metrics_json(const struct model *m);  /* a JSON object */
 const struct features *model_features(const struct model *m);
 const struct booster_shape *model_shape(const struct model *m);
 
+/* The golden rows' inputs: model_golden_rows() x features, row-major, NaN for missing. */
+size_t model_golden_rows(const struct model *m);
+const float *model_golden_inputs(const struct model *m);
+
 /* Which code answers: "xgboost". */
 const char *model_scorer(const struct model *m);
 

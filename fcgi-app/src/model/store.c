@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/json.h"
 #include "base/text.h"
 
-enum { ALIASES_FILE_MAX = 64 * 1024 };
+enum { ALIASES_FILE_MAX = 64 * 1024, SETTLED_NS = 20000000 /* several ticks of the kernel's clock */ };
 
 static enum err read_model(struct store_model *m, const char *store, const char *name, struct err_info *info);
 static void release_model(struct store_model *m);
@@ -101,6 +102,62 @@ store_release(struct store *s)
 		release_model(&s->models[i]);
 	free(s->models);
 	*s = (struct store){0};
+}
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
+static uint64_t
+hash(uint64_t state, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		state = (state ^ ((const unsigned char *)bytes)[i]) * 1099511628211U;
+	return state;
+}
+
+/* The state of one file or folder; `*newest_ns` is raised to its time of change. */
+static uint64_t
+hash_stat(uint64_t state, const char *path, int64_t *newest_ns)
+{
+	struct stat st = {0};
+
+	if (stat(path, &st) != 0)
+		return state;
+	int64_t changed_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	const int64_t parts[] = {changed_ns, (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_ino, st.st_size};
+	if (changed_ns > *newest_ns)
+		*newest_ns = changed_ns;
+	return hash(state, parts, sizeof parts);
+}
+
+static uint64_t
+hash_model(const char *dir, const char *name, int64_t *newest_ns)
+{
+	char folder[PATH_MAX];
+	char aliases[PATH_MAX];
+	uint64_t state = hash(14695981039346656037U, name, strlen(name));
+
+	if (!files_join(folder, sizeof folder, dir, name) || !files_join(aliases, sizeof aliases, folder, "aliases.json"))
+		return state;
+	return hash_stat(hash_stat(state, folder, newest_ns), aliases, newest_ns);
+}
+
+uint64_t
+store_stamp(const char *dir)
+{
+	const struct dirent *entry;
+	struct timespec now;
+	int64_t newest_ns = 0;
+	uint64_t sum = 1;
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return 0;
+	while ((entry = readdir(d)) != NULL)
+		if (store_is_name(entry->d_name))
+			sum += hash_model(dir, entry->d_name, &newest_ns); /* a sum: the order of names means nothing */
+	(void)closedir(d);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return newest_ns + SETTLED_NS > now_ns ? hash(sum, &now_ns, sizeof now_ns) : sum;
 }
 
 const struct store_model *

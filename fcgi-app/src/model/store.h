@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "model/manifest.h"
@@ -41,6 +42,13 @@ struct store {
  */
 enum err store_init(struct store *s, const char *dir, struct err_info *info);
 void store_release(struct store *s);
+
+/*
+ * A number that changes when models, versions or aliases come, go or change: made of names and of the times, sizes and inodes of folders and
+ * aliases.json files. It reads no file; 0 where `dir` cannot be read. While a change is only milliseconds old, another call gives another number,
+ * since file systems do not tell times apart that are closer.
+ */
+uint64_t store_stamp(const char *dir);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 bool store_is_name(const char *text);

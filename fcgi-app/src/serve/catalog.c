@@ -7,35 +7,15 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
-#include "model/store.h"
+#include "model/trial.h"
+#include "serve/shelf.h"
 
-enum { JSON_MAX = 64 * 1024 * 1024 };
+enum { FAILURES_MAX = 64 /* versions that are known to fail */ };
 
-/* A loaded version, shared by the catalogs that name it. */
-struct served {
-	struct model *model; /* owned */
-	struct metrics_series *series;
-	size_t refs;
-	_Atomic uint64_t used_ns; /* last time it was chosen by number; written by workers */
-};
-
-/* A model of the store. */
-struct entry {
-	const struct store_model *stored; /* in the shelf's store */
-	struct metrics_series *refused;   /* counts what no version of it could answer */
-	struct served *champion;          /* counted; NULL where there is none or none could be proven */
-	char *json;                       /* owned; the body of GET /models/NAME */
-	char problem[ERR_TEXT_MAX];       /* why the champion that the store names does not serve, or "" */
-};
-
-/* What one reading of the store gave; shared by the catalogs that differ only in extras. */
-struct shelf {
-	struct store store;           /* owned */
-	struct entry *entries;        /* owned; store.n_models, by name */
-	const struct entry *standard; /* the default model, or NULL */
-	char *models_json;            /* owned; the body of GET /models */
-	size_t refs;
+/* A version that was asked for by number and cannot be served. */
+struct failure {
+	char name[MANIFEST_NAME_MAX];
+	char version[MANIFEST_VERSION_MAX];
 };
 
 struct catalog {
@@ -43,44 +23,25 @@ struct catalog {
 	struct metrics_series *unknown;
 	struct served *extras[CATALOG_EXTRAS_MAX]; /* counted; the first n_extras */
 	size_t n_extras;
+	struct failure failures[FAILURES_MAX]; /* the last n_failures, in a ring */
+	size_t n_failures;
 };
 
-static enum err fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-						   struct err_info *info);
-static struct served *new_served(const struct catalog_source *source, struct model *model);
-static struct served *ref(struct served *s);
-static void unref(struct served *s);
-static void free_shelf(struct shelf *shelf);
 static void add_extra(struct catalog *c, struct served *s);
 static void keep_extras(struct catalog *c, const struct catalog *old);
 
-static int
-compare_entry(const void *name, const void *entry)
-{
-	return strcmp(name, ((const struct entry *)entry)->stored->name);
-}
-
-static struct entry *
-find_entry(const struct shelf *shelf, const char *name)
-{
-	return bsearch(name, shelf->entries, shelf->store.n_models, sizeof *shelf->entries, compare_entry);
-}
-
 enum err
-catalog_open(const struct catalog_source *source, const struct catalog *old, struct catalog **out, size_t *n_failed,
-			 struct err_info *info)
+catalog_open(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof, struct catalog **out,
+			 size_t *n_failed, struct err_info *info)
 {
 	struct catalog *c = calloc(1, sizeof *c);
 
 	*out = NULL;
 	*n_failed = 0;
-	if (c == NULL || (c->shelf = calloc(1, sizeof *c->shelf)) == NULL) {
-		catalog_free(c);
+	if (c == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a catalog");
-	}
-	c->shelf->refs = 1;
 	c->unknown = metrics_unknown(source->metrics);
-	enum err e = fill_shelf(source, old, c->shelf, n_failed, info);
+	enum err e = shelf_open(source, old != NULL ? old->shelf : NULL, proof, &c->shelf, n_failed, info);
 	if (e != ERR_OK) {
 		catalog_free(c);
 		return e;
@@ -104,7 +65,39 @@ copy(const struct catalog *old)
 	c->unknown = old->unknown;
 	for (size_t i = 0; i < old->n_extras; i++)
 		add_extra(c, old->extras[i]);
+	memcpy(c->failures, old->failures, sizeof c->failures);
+	c->n_failures = old->n_failures;
 	return c;
+}
+
+static enum err
+version_failed(const char *name, const char *version, struct err_info *info)
+{
+	return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version, name);
+}
+
+/* A copy that remembers what cannot be served, so that nobody can have it tried again and again. */
+static enum err
+remember_failure(const struct catalog *old, const char *name, const char *version, struct catalog **out, struct err_info *info)
+{
+	struct catalog *c = copy(old);
+
+	if (c != NULL) {
+		struct failure *f = &c->failures[c->n_failures++ % FAILURES_MAX];
+		(void)snprintf(f->name, sizeof f->name, "%s", name);
+		(void)snprintf(f->version, sizeof f->version, "%s", version);
+	}
+	*out = c;
+	return version_failed(name, version, info);
+}
+
+static bool
+has_failed(const struct catalog *c, const char *name, const char *version)
+{
+	for (size_t i = 0; i < c->n_failures && i < FAILURES_MAX; i++)
+		if (strcmp(c->failures[i].name, name) == 0 && strcmp(c->failures[i].version, version) == 0)
+			return true;
+	return false;
 }
 
 enum err
@@ -115,19 +108,23 @@ catalog_open_with(const struct catalog_source *source, const struct catalog *old
 	struct err_info why;
 
 	*out = NULL;
-	if (model_open(source->store, name, version, &model, &why) != ERR_OK) {
+	enum err e = trial_open(source->trial, source->store, name, version, &model, &why);
+	if (e != ERR_OK) {
 		log_message(source->log, LOG_ERROR, "version_failed", "%s", why.text);
-		return err_set(info, ERR_MODEL_FAILED, "version %s of the model %s cannot be served; the server's log says why", version,
-					   name);
+		metrics_model_failure(metrics_series(source->metrics, name, ""), e);
 	}
-	struct served *s = new_served(source, model);
+	if (e == ERR_OUT_OF_MEMORY)
+		return err_set(info, e, "no memory for another version; try again later");
+	if (e != ERR_OK)
+		return remember_failure(old, name, version, out, info);
+	struct served *s = served_open(source, model);
 	struct catalog *c = s != NULL ? copy(old) : NULL;
 	if (c == NULL) {
-		unref(s);
+		served_unref(s);
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for another version; try again later");
 	}
 	add_extra(c, s);
-	unref(s);
+	served_unref(s);
 	log_message(source->log, LOG_INFO, "version_loaded", "model %s version %s was loaded for a request by number", name, version);
 	*out = c;
 	return ERR_OK;
@@ -139,8 +136,8 @@ catalog_free(struct catalog *c)
 	if (c == NULL)
 		return;
 	for (size_t i = 0; i < c->n_extras; i++)
-		unref(c->extras[i]);
-	free_shelf(c->shelf);
+		served_unref(c->extras[i]);
+	shelf_free(c->shelf);
 	free(c);
 }
 
@@ -162,7 +159,7 @@ enum err
 catalog_choose(const struct catalog *c, const char *name, struct catalog_choice *choice, struct err_info *info)
 {
 	const struct shelf *shelf = c->shelf;
-	const struct entry *entry = *name == '\0' ? shelf->standard : find_entry(shelf, name);
+	const struct entry *entry = *name == '\0' ? shelf->standard : shelf_find(shelf, name);
 
 	*choice = (struct catalog_choice){.series = c->unknown};
 	if (entry == NULL && *name != '\0')
@@ -197,7 +194,7 @@ enum err
 catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice,
 					   bool *unloaded, struct err_info *info)
 {
-	const struct entry *entry = find_entry(c->shelf, name);
+	const struct entry *entry = shelf_find(c->shelf, name);
 
 	*choice = (struct catalog_choice){.series = c->unknown};
 	*unloaded = false;
@@ -212,6 +209,8 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 	if (!store_has_version(entry->stored, version))
 		return err_set(info, ERR_UNKNOWN_VERSION, "the model %s has no version \"%.16s\"; GET /models/%s lists them",
 					   entry->stored->name, version, entry->stored->name);
+	if (has_failed(c, name, version))
+		return version_failed(entry->stored->name, version, info);
 	*unloaded = true;
 	return err_set(info, ERR_NOT_READY, "version %s of the model %s is not loaded", version, entry->stored->name);
 }
@@ -225,18 +224,9 @@ catalog_models_json(const struct catalog *c)
 const char *
 catalog_model_json(const struct catalog *c, const char *name)
 {
-	const struct entry *entry = find_entry(c->shelf, name);
+	const struct entry *entry = shelf_find(c->shelf, name);
 
 	return entry != NULL ? entry->json : NULL;
-}
-
-static bool
-has_champion(const struct shelf *shelf)
-{
-	for (size_t i = 0; i < shelf->store.n_models; i++)
-		if (shelf->entries[i].champion != NULL)
-			return true;
-	return false;
 }
 
 bool
@@ -244,7 +234,7 @@ catalog_ready(const struct catalog *c)
 {
 	const struct shelf *shelf = c->shelf;
 
-	return shelf->standard != NULL ? shelf->standard->champion != NULL : has_champion(shelf);
+	return shelf->standard != NULL ? shelf->standard->champion != NULL : shelf_has_champion(shelf);
 }
 
 void
@@ -295,69 +285,20 @@ catalog_write_metrics(const struct catalog *c, struct buf *out)
 		write_info(c->extras[i], "by_number", out);
 }
 
-/* Owns the model from here on, also on failure; NULL without memory. Counted once, for the caller. */
-static struct served *
-new_served(const struct catalog_source *source, struct model *model)
-{
-	struct served *s = calloc(1, sizeof *s);
-
-	if (s == NULL) {
-		model_free(model);
-		return NULL;
-	}
-	s->model = model;
-	s->series = metrics_series(source->metrics, model_name(model), model_version(model));
-	s->refs = 1;
-	s->used_ns = clock_now_ns();
-	return s;
-}
-
-static struct served *
-ref(struct served *s)
-{
-	if (s != NULL)
-		s->refs++;
-	return s;
-}
-
-static void
-unref(struct served *s)
-{
-	if (s == NULL || --s->refs > 0)
-		return;
-	model_free(s->model);
-	free(s);
-}
-
-static void
-free_shelf(struct shelf *shelf)
-{
-	if (shelf == NULL || --shelf->refs > 0)
-		return;
-	for (size_t i = 0; shelf->entries != NULL && i < shelf->store.n_models; i++) {
-		unref(shelf->entries[i].champion);
-		free(shelf->entries[i].json);
-	}
-	free(shelf->entries);
-	free(shelf->models_json);
-	store_release(&shelf->store);
-	free(shelf);
-}
-
 static void
 add_extra(struct catalog *c, struct served *s)
 {
 	size_t oldest = 0;
 
 	if (c->n_extras < CATALOG_EXTRAS_MAX) {
-		c->extras[c->n_extras++] = ref(s);
+		c->extras[c->n_extras++] = served_ref(s);
 		return;
 	}
 	for (size_t i = 1; i < c->n_extras; i++)
 		if (c->extras[i]->used_ns < c->extras[oldest]->used_ns)
 			oldest = i;
-	unref(c->extras[oldest]);
-	c->extras[oldest] = ref(s);
+	served_unref(c->extras[oldest]);
+	c->extras[oldest] = served_ref(s);
 }
 
 /* Keeps the versions that were loaded by number and are still in the store. */
@@ -365,175 +306,9 @@ static void
 keep_extras(struct catalog *c, const struct catalog *old)
 {
 	for (size_t i = 0; i < old->n_extras; i++) {
-		const struct entry *entry = find_entry(c->shelf, model_name(old->extras[i]->model));
+		const struct entry *entry = shelf_find(c->shelf, model_name(old->extras[i]->model));
 		const char *version = model_version(old->extras[i]->model);
 		if (entry != NULL && store_has_version(entry->stored, version) && find_served(c, entry, version) == NULL)
 			add_extra(c, old->extras[i]);
 	}
-}
-
-static void
-write_versions(const struct store_model *m, struct buf *out)
-{
-	buf_str(out, "\"versions\":[");
-	for (size_t i = 0; i < m->n_versions; i++)
-		buf_printf(out, "%s\"%ld\"", i == 0 ? "" : ",", m->versions[i]);
-	buf_str(out, "],\"aliases\":{");
-	for (size_t i = 0; i < m->n_aliases; i++)
-		buf_printf(out, "%s\"%s\":\"%s\"", i == 0 ? "" : ",", m->aliases[i].name, m->aliases[i].version);
-	buf_str(out, "}");
-}
-
-static void
-write_entry(const struct entry *entry, struct buf *out)
-{
-	buf_printf(out, "{\"name\":\"%s\",\"version\":", entry->stored->name);
-	if (entry->champion == NULL) {
-		buf_str(out, "null,");
-		write_versions(entry->stored, out);
-		buf_str(out, "}\n");
-		return;
-	}
-	const struct model *m = entry->champion->model;
-	buf_printf(out, "\"%s\",", model_version(m));
-	write_versions(entry->stored, out);
-	buf_str(out, ",\"created\":");
-	text_json_string(out, model_created(m), strlen(model_created(m)));
-	buf_str(out, ",\"features\":");
-	buf_str(out, model_features_json(m));
-	buf_printf(out, ",\"objective\":\"%s\",\"outputs\":%zu,\"metrics\":", model_shape(m)->objective,
-			   model_outputs(m, BOOSTER_VALUE));
-	buf_str(out, model_metrics_json(m));
-	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"}\n", model_sha256(m), model_scorer(m));
-}
-
-static enum err
-write_json(struct shelf *shelf, struct err_info *info)
-{
-	struct buf list;
-	struct buf one;
-	bool ok = true;
-
-	buf_init(&list, JSON_MAX);
-	buf_init(&one, JSON_MAX);
-	buf_str(&list, "{\"models\":[");
-	for (size_t i = 0; i < shelf->store.n_models && ok; i++) {
-		buf_printf(&list, "%s{\"name\":\"%s\",", i == 0 ? "" : ",", shelf->store.models[i].name);
-		write_versions(&shelf->store.models[i], &list);
-		buf_str(&list, "}");
-		buf_reset(&one);
-		write_entry(&shelf->entries[i], &one);
-		shelf->entries[i].json = strdup(buf_peek(&one));
-		ok = buf_ok(&one) && shelf->entries[i].json != NULL;
-	}
-	buf_str(&list, "]}\n");
-	shelf->models_json = strdup(buf_peek(&list));
-	ok = ok && buf_ok(&list) && shelf->models_json != NULL;
-	buf_release(&list);
-	buf_release(&one);
-	return ok ? ERR_OK : err_set(info, ERR_OUT_OF_MEMORY, "no memory for the models' descriptions");
-}
-
-static bool
-same_version(const struct served *s, const struct model *model)
-{
-	return s != NULL && strcmp(model_version(s->model), model_version(model)) == 0 &&
-		   strcmp(model_sha256(s->model), model_sha256(model)) == 0;
-}
-
-/* Proves the champion that the store names for `entry`; what `old` served goes on where that fails. */
-static enum err
-prove_champion(const struct catalog_source *source, const struct catalog *old, struct entry *entry, struct err_info *info)
-{
-	const struct entry *before = old != NULL ? find_entry(old->shelf, entry->stored->name) : NULL;
-	const char *version = store_alias(entry->stored, "champion");
-	struct model *model;
-	struct err_info why;
-
-	enum err e = ERR_OK;
-	if (entry->stored->problem[0] != '\0')
-		e = err_set(&why, ERR_BAD_MANIFEST, "model %s: %s", entry->stored->name, entry->stored->problem);
-	else if (version == NULL)
-		return ERR_OK;
-	else
-		e = model_open(source->store, entry->stored->name, version, &model, &why);
-	if (e != ERR_OK) {
-		(void)snprintf(entry->problem, sizeof entry->problem, "%s", why.text);
-		log_message(source->log, LOG_ERROR, "champion_failed", "%s", why.text);
-		entry->champion = before != NULL ? ref(before->champion) : NULL;
-		return ERR_OK;
-	}
-	if (before != NULL && same_version(before->champion, model)) {
-		model_free(model); /* keep the one that is warm */
-		entry->champion = ref(before->champion);
-		return ERR_OK;
-	}
-	entry->champion = new_served(source, model);
-	if (entry->champion == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the model %s", entry->stored->name);
-	log_message(source->log, LOG_INFO, "champion", "model %s version %s serves", entry->stored->name, version);
-	return ERR_OK;
-}
-
-/* Proves all champions. Where there are some and none can serve, that is a failure of the whole. */
-static enum err
-prove_champions(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-				struct err_info *info)
-{
-	const struct entry *failed = NULL;
-	size_t n_champions = 0;
-
-	for (size_t i = 0; i < shelf->store.n_models; i++) {
-		struct entry *entry = &shelf->entries[i];
-		enum err e = prove_champion(source, old, entry, info);
-		if (e != ERR_OK)
-			return e;
-		n_champions += entry->champion != NULL;
-		if (entry->problem[0] == '\0')
-			continue;
-		failed = entry;
-		++*n_failed;
-	}
-	if (n_champions == 0 && old != NULL && has_champion(old->shelf))
-		return err_set(info, ERR_FILE, "%s names no champion any more, as if it were not mounted", source->store);
-	if (n_champions == 0 && failed != NULL)
-		return err_set(info, ERR_BAD_MODEL, "no model can be served: %s", failed->problem);
-	return ERR_OK;
-}
-
-static enum err
-choose_default(const struct catalog_source *source, struct shelf *shelf, struct err_info *info)
-{
-	if (source->default_model[0] == '\0') {
-		shelf->standard = shelf->store.n_models == 1 ? &shelf->entries[0] : NULL;
-		return ERR_OK;
-	}
-	shelf->standard = find_entry(shelf, source->default_model);
-	if (shelf->standard == NULL)
-		return err_set(info, ERR_FILE, "%s has no model \"%.64s\", which --default-model names", source->store,
-					   source->default_model);
-	return ERR_OK;
-}
-
-static enum err
-fill_shelf(const struct catalog_source *source, const struct catalog *old, struct shelf *shelf, size_t *n_failed,
-		   struct err_info *info)
-{
-	enum err e = store_init(&shelf->store, source->store, info);
-
-	if (e != ERR_OK)
-		return e;
-	shelf->entries = calloc(shelf->store.n_models + 1, sizeof *shelf->entries);
-	if (shelf->entries == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the models");
-	for (size_t i = 0; i < shelf->store.n_models; i++) {
-		shelf->entries[i].stored = &shelf->store.models[i];
-		shelf->entries[i].refused = metrics_series(source->metrics, shelf->store.models[i].name, "");
-	}
-	e = prove_champions(source, old, shelf, n_failed, info);
-	if (e == ERR_OK)
-		e = choose_default(source, shelf, info);
-	if (e == ERR_OK)
-		e = write_json(shelf, info);
-	return e;
 }

@@ -23,6 +23,8 @@ struct catalog;
 struct catalog_source {
 	const char *store;         /* folder */
 	const char *default_model; /* or "" */
+	const char
+		*trial; /* program that tries new versions in a child, see model/trial.h; NULL: nothing is tried before it is loaded */
 	struct metrics *metrics;
 	const struct log *log;
 };
@@ -33,15 +35,24 @@ struct catalog_choice {
 	struct metrics_series *series; /* never NULL: of the version, of the model where no version can answer, or of unknown models */
 };
 
+/* Which champions a new catalog proves. */
+enum catalog_proof {
+	CATALOG_PROVE_ALL,
+	CATALOG_PROVE_NEW /* those that the old one does not serve already: another version, or another sha256 in its manifest */
+};
+
 /*
- * Reads the store and proves every champion. What cannot be proven is logged and counted in `*n_failed`, and served as in `old`
+ * Reads the store and proves champions. What cannot be proven is logged and counted in `*n_failed`, and served as in `old`
  * (or NULL). Fails where the store cannot be read, where the default model is not in it, or where it has champions and none can be
  * served. `info` is not NULL.
  */
-enum err catalog_open(const struct catalog_source *source, const struct catalog *old, struct catalog **out, size_t *n_failed,
-					  struct err_info *info);
+enum err catalog_open(const struct catalog_source *source, const struct catalog *old, enum catalog_proof proof,
+					  struct catalog **out, size_t *n_failed, struct err_info *info);
 
-/* The same as `old` with one more version loaded, in place of the one used least recently where there are CATALOG_EXTRAS_MAX. */
+/*
+ * The same as `old` with one more version loaded, in place of the one used least recently where there are CATALOG_EXTRAS_MAX. Where the version
+ * cannot be served, the result is ERR_MODEL_FAILED and still a catalog: one that remembers so, until the store is read again.
+ */
 enum err catalog_open_with(const struct catalog_source *source, const struct catalog *old, const char *name, const char *version,
 						   struct catalog **out, struct err_info *info);
 
@@ -53,7 +64,10 @@ void catalog_free(struct catalog *c);
  */
 enum err catalog_choose(const struct catalog *c, const char *name, struct catalog_choice *choice, struct err_info *info);
 
-/* Chooses a version by number; `*unloaded` is set where it is in the store but must be loaded first (and the result is ERR_NOT_READY). */
+/*
+ * Chooses a version by number; `*unloaded` is set where it is in the store but must be loaded first (and the result is ERR_NOT_READY).
+ * ERR_UNKNOWN_MODEL, ERR_UNKNOWN_VERSION, ERR_MODEL_FAILED (it was tried and cannot be served).
+ */
 enum err catalog_choose_version(const struct catalog *c, const char *name, const char *version, struct catalog_choice *choice,
 								bool *unloaded, struct err_info *info);
 

@@ -4,20 +4,25 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
-	DISCARD_MAX = 64 * 1024 * 1024 /* of a body that is too large, before the connection is closed on it */
+	DISCARD_MAX = 64 * 1024,       /* of a body that nobody wants, before the answer */
+	LINGER_MAX = 64 * 1024 * 1024, /* and after it, before the connection is closed on a peer that still sends */
+	LINGER_MS = 1000               /* of silence */
 };
 
 struct fcgi_io {
 	FCGX_Request request;
+	bool linger;                       /* more of the body may come than was discarded */
 	_Atomic uint64_t waiting_since_ns; /* written by the owner, read by the thread that watches */
 };
 
@@ -41,8 +46,8 @@ fcgi_io_start(void)
 {
 	/*
 	 * Behind each answer libfcgi waits up to two seconds for the peer to close first, so that a TCP peer surely reads it. Bodies
-	 * are taken before the answer, up to DISCARD_MAX beyond a limit, so nothing unread turns the close into a reset: closing at once is safe, and
-	 * spares a sleep and a wake-up per request.
+	 * are taken to their end before the connection is closed, up to LINGER_MAX, so nothing unread turns the close into a reset: closing at once
+	 * is safe, and spares a sleep and a wake-up per request.
 	 */
 	(void)setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1);
 	if (FCGX_Init() != 0)
@@ -75,6 +80,7 @@ fcgi_io_free(struct fcgi_io *io)
 int
 fcgi_io_accept(struct fcgi_io *io)
 {
+	io->linger = false;
 	wait_begin(io);
 	int result = FCGX_Accept_r(&io->request);
 	wait_end(io);
@@ -145,6 +151,7 @@ fcgi_io_discard(struct fcgi_io *io)
 	wait_begin(io);
 	while (total < DISCARD_MAX && (n = FCGX_GetStr(bytes, sizeof bytes, io->request.in)) > 0)
 		total += (size_t)n;
+	io->linger = total >= DISCARD_MAX;
 	wait_end(io);
 }
 
@@ -163,11 +170,29 @@ fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len)
 	return len == 0;
 }
 
+/* Reads until the peer closes or has no more. Closed on while it sends, Apache takes that for a failure and drops the answer. */
+static void
+linger(int fd)
+{
+	struct pollfd peer = {.fd = fd, .events = POLLIN};
+	char bytes[8 * 1024];
+	size_t total = 0;
+	ssize_t n = 1;
+
+	while (total < LINGER_MAX && n > 0 && poll(&peer, 1, LINGER_MS) > 0) {
+		n = read(fd, bytes, sizeof bytes);
+		total += n > 0 ? (size_t)n : 0;
+	}
+}
+
 void
 fcgi_io_finish(struct fcgi_io *io)
 {
 	wait_begin(io);
+	io->request.keepConnection = io->linger;
 	FCGX_Finish_r(&io->request);
+	if (io->linger && io->request.ipcFd >= 0)
+		linger(io->request.ipcFd);
 	/* Also where the peer asked to keep the connection: a worker that waits for its next request would serve nobody else. */
 	FCGX_Free(&io->request, 1);
 	wait_end(io);

@@ -35,13 +35,13 @@ const char *fcgi_io_param(const struct fcgi_io *io, const char *name);
  */
 enum err fcgi_io_body(struct fcgi_io *io, struct buf *body, size_t max, struct err_info *info);
 
-/* Takes what is left of the body, before the answer: a peer that still writes would not read it. Bounded. */
+/* Takes what is left of the body, before the answer; where that is much, the rest after the answer, in fcgi_io_finish(). Bounded. */
 void fcgi_io_discard(struct fcgi_io *io);
 
 /* Writes bytes of the answer; false once the peer is gone. */
 bool fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len);
 
-/* Ends the request and closes its connection. */
+/* Ends the request and closes its connection, also where the peer asked to keep it. */
 void fcgi_io_finish(struct fcgi_io *io);
 
 /* Since when (CLOCK_MONOTONIC, nanoseconds) the thread has waited for its peer without a break, or 0 where it does not. Any thread. */

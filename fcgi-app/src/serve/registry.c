@@ -46,7 +46,7 @@ registry_open(const struct catalog_source *source, size_t n_workers, struct regi
 	if (r->slots == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the registry");
 	else
-		e = catalog_open(&r->source, NULL, &first, n_failed, info);
+		e = catalog_open(&r->source, NULL, CATALOG_PROVE_ALL, &first, n_failed, info);
 	if (e != ERR_OK) {
 		registry_free(r);
 		return e;
@@ -118,14 +118,14 @@ publish(struct registry *r, struct catalog *fresh, struct err_info *info)
 }
 
 void
-registry_reload(struct registry *r)
+registry_reload(struct registry *r, enum catalog_proof proof)
 {
 	struct err_info info;
 	struct catalog *fresh;
 	size_t n_failed = 0;
 
 	(void)pthread_mutex_lock(&r->change);
-	enum err e = catalog_open(&r->source, atomic_load(&r->current), &fresh, &n_failed, &info);
+	enum err e = catalog_open(&r->source, atomic_load(&r->current), proof, &fresh, &n_failed, &info);
 	if (e == ERR_OK)
 		e = publish(r, fresh, &info);
 	(void)pthread_mutex_unlock(&r->change);
@@ -190,9 +190,10 @@ load_version(struct registry *r, const char *name, const char *version, struct e
 	const struct catalog *now = atomic_load(&r->current);
 	enum err e = catalog_choose_version(now, name, version, &choice, &unloaded, info);
 	if (unloaded) { /* else another worker was faster, or the version has just gone */
+		struct err_info unpublished;
 		e = catalog_open_with(&r->source, now, name, version, &fresh, info);
-		if (e == ERR_OK)
-			e = publish(r, fresh, info);
+		if (fresh != NULL && publish(r, fresh, &unpublished) != ERR_OK && e == ERR_OK)
+			e = err_set(info, ERR_OUT_OF_MEMORY, "%s", unpublished.text);
 	}
 	(void)pthread_mutex_unlock(&r->change);
 	return e;

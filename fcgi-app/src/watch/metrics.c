@@ -54,6 +54,7 @@ struct metrics_series {
 	char version[LABEL_MAX];
 	struct metrics_series *_Atomic next;
 	struct series_shard *shards; /* owned; one for each worker */
+	counter failures[ERR_COUNT]; /* of versions that could not be served */
 };
 
 /* What a worker counts that belongs to no model. */
@@ -208,6 +209,12 @@ metrics_reload(struct metrics *m, bool success)
 }
 
 void
+metrics_model_failure(struct metrics_series *s, enum err reason)
+{
+	atomic_fetch_add_explicit(&s->failures[reason], 1, memory_order_relaxed);
+}
+
+void
 metrics_label(struct buf *out, const char *value)
 {
 	buf_char(out, '"');
@@ -355,6 +362,21 @@ write_routes(const struct metrics *m, struct buf *out)
 	buf_printf(out, "futaie_requests_in_flight %" PRIu64 "\n", in_flight);
 }
 
+static void
+write_failures(const struct metrics *m, struct buf *out)
+{
+	head(out, "futaie_model_failures_total", "counter",
+		 "Versions that could not be served, by model and reason; the log has the sentence.");
+	for (const struct metrics_series *s = m->unknown; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire))
+		for (int code = 1; code < ERR_COUNT; code++) {
+			if (get(&s->failures[code]) == 0)
+				continue;
+			buf_str(out, "futaie_model_failures_total{model=");
+			metrics_label(out, s->model);
+			buf_printf(out, ",reason=\"%s\"} %" PRIu64 "\n", err_code((enum err)code), get(&s->failures[code]));
+		}
+}
+
 void
 metrics_write(const struct metrics *m, struct buf *out)
 {
@@ -367,6 +389,7 @@ metrics_write(const struct metrics *m, struct buf *out)
 	head(out, "futaie_model_reloads_total", "counter", "Reloads of the model store, by result.");
 	buf_printf(out, "futaie_model_reloads_total{result=\"success\"} %" PRIu64 "\n", get(&m->reloads[1]));
 	buf_printf(out, "futaie_model_reloads_total{result=\"failure\"} %" PRIu64 "\n", get(&m->reloads[0]));
+	write_failures(m, out);
 	head(out, "futaie_build_info", "gauge", "The version of futaie that runs, always 1.");
 	buf_printf(out, "futaie_build_info{version=\"%s\"} 1\n", FUTAIE_VERSION);
 	write_process(m, out);

@@ -21,7 +21,7 @@ struct metrics;
 /* Counts of one (model, version); made by metrics_series(), lives as long as the metrics. */
 struct metrics_series;
 
-enum { METRICS_SERIES_MAX = 1000 /* further models and versions are counted together as model="other" */ };
+enum { METRICS_SERIES_MAX = 2000 /* further models and versions are counted together as model="other" */ };
 
 /* Shards for `n_shards` workers, and a duration histogram for each of `n_routes` routes, whose names are static. NULL without memory. */
 struct metrics *metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes);
@@ -45,6 +45,9 @@ void metrics_prediction(struct metrics_series *s, size_t shard, enum err result,
 
 /* One reload by any thread. */
 void metrics_reload(struct metrics *m, bool success);
+
+/* A version of the series' model could not be served, for this reason. Any thread. */
+void metrics_model_failure(struct metrics_series *s, enum err reason);
 
 /* Appends everything but what the registry knows (futaie_model_info). */
 void metrics_write(const struct metrics *m, struct buf *out);

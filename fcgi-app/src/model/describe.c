@@ -1,0 +1,266 @@
+/* describe.c - what a bare model file is */
+#include "model/describe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "model/booster.h"
+#include "model/model.h"
+#include "model/sample.h"
+
+enum { VERSION_NEAR_END = 4096, MISSING_EVERY = 5 };
+
+/* The numbers at which the trees split one column. */
+struct column {
+	float *values; /* owned */
+	size_t n;
+	size_t cap;
+};
+
+struct columns {
+	struct column *of; /* owned; n */
+	size_t n;
+	bool failed; /* no memory */
+};
+
+enum describe_kind
+describe_kind(const char *bytes, size_t len)
+{
+	if (len > 1 && (unsigned char)bytes[0] == 0x80 && (unsigned char)bytes[1] <= 5)
+		return DESCRIBE_PICKLE;
+	if (len < 2 || bytes[0] != '{')
+		return DESCRIBE_OTHER;
+	if (strchr("\" \t\r\n}", bytes[1]) != NULL)
+		return DESCRIBE_JSON;
+	return strchr("iUIlL#$", bytes[1]) != NULL ? DESCRIBE_UBJSON : DESCRIBE_OTHER;
+}
+
+/* Takes an integer of JSON or of UBJSON (type, big-endian bytes; ubjson.org) from [*p, end), and what stands before it. */
+static bool
+take_number(const unsigned char **p, const unsigned char *end, bool binary, unsigned *number)
+{
+	size_t size;
+
+	*number = 0;
+	if (!binary) {
+		while (*p < end && strchr(",[ \n\r\t", **p) != NULL)
+			++*p;
+		const unsigned char *start = *p;
+		while (*p < end && **p >= '0' && **p <= '9' && *p - start < 6)
+			*number = *number * 10 + (*(*p)++ - '0');
+		return *p > start;
+	}
+	if (*p == end)
+		return false;
+	switch (*(*p)++) {
+	case 'i':
+	case 'U':
+		size = 1;
+		break;
+	case 'I':
+		size = 2;
+		break;
+	case 'l':
+		size = 4;
+		break;
+	case 'L':
+		size = 8;
+		break;
+	default:
+		return false;
+	}
+	for (; size > 0 && *p < end; size--)
+		*number = *number << 8 | *(*p)++;
+	return size == 0;
+}
+
+const char *
+describe_version(const char *bytes, size_t len, char out[16])
+{
+	size_t from = len > VERSION_NEAR_END ? len - VERSION_NEAR_END : 0;
+	const unsigned char *end = (const unsigned char *)bytes + len;
+	const char *at = NULL;
+	const char *next = bytes + from;
+	bool binary = describe_kind(bytes, len) == DESCRIBE_UBJSON;
+	unsigned n[3] = {0};
+	unsigned count;
+
+	while ((next = memmem(next, (size_t)(bytes + len - next), "version", 7)) != NULL)
+		at = next++;
+	if (at != NULL) {
+		const unsigned char *p = (const unsigned char *)at + 7;
+		if (!binary && p < end && *p == '"')
+			p++;
+		while (p < end && (*p == ':' || *p == ' ' || *p == '['))
+			p++;
+		if (binary && p < end && *p == '#' && ++p < end)
+			(void)take_number(&p, end, true, &count);
+		for (size_t i = 0; i < 3; i++)
+			if (!take_number(&p, end, binary, &n[i]))
+				break;
+	}
+	(void)snprintf(out, 16, "%u.%u.%u", n[0] % 1000, n[1] % 1000, n[2] % 1000);
+	return out;
+}
+
+static void
+note_split(void *context, size_t column, float value)
+{
+	struct columns *all = context;
+
+	if (column >= all->n || !isfinite(value) || all->failed)
+		return;
+	struct column *c = &all->of[column];
+	if (c->n == c->cap) {
+		size_t cap = c->cap == 0 ? 16 : 2 * c->cap;
+		float *grown = realloc(c->values, cap * sizeof *grown);
+		if (grown == NULL) {
+			all->failed = true;
+			return;
+		}
+		c->values = grown;
+		c->cap = cap;
+	}
+	c->values[c->n++] = value;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	float x = *(const float *)a;
+	float y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Values on both sides of every split, ascending; for a feature that is never split, as in gblinear, any do. */
+static void
+finish_column(struct columns *all, size_t i, bool only_these)
+{
+	struct column *c = &all->of[i];
+	float low = 0.0F;
+	float high = 0.0F;
+
+	for (size_t k = 0; k < c->n; k++) {
+		low = k == 0 ? c->values[k] : fminf(low, c->values[k]);
+		high = k == 0 ? c->values[k] : fmaxf(high, c->values[k]);
+	}
+	if (c->n == 0 || !only_these) {
+		float margin = high > low ? (high - low) / 10 : 1.0F;
+		note_split(all, i, only_these ? 0.0F : low - margin);
+		note_split(all, i, only_these ? 1.0F : high + margin);
+	}
+	if (c->n > 0)
+		qsort(c->values, c->n, sizeof *c->values, compare);
+}
+
+static enum err
+make_up_rows(const struct booster *b, float *rows, struct err_info *info)
+{
+	size_t n = booster_shape(b)->n_features;
+	const char *const *types;
+	uint64_t random = 1;
+	struct columns all = {.of = calloc(n, sizeof *all.of), .n = n};
+	struct sample_column *columns = calloc(n, sizeof *columns);
+	enum err e = ERR_OK;
+
+	if (all.of == NULL || columns == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu features", n);
+	else
+		e = booster_splits(b, note_split, &all, info);
+	types = booster_feature_types(b);
+	for (size_t i = 0; i < n && e == ERR_OK; i++) {
+		bool only_these = types != NULL && strcmp(types[i], "c") == 0;
+		finish_column(&all, i, only_these);
+		columns[i] = (struct sample_column){.values = all.of[i].values, .n = all.of[i].n, .only_these = only_these};
+	}
+	if (e == ERR_OK && all.failed)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the splits");
+	if (e == ERR_OK)
+		sample_rows(columns, n, &random, MISSING_EVERY, rows, DESCRIBE_ROWS);
+	for (size_t i = 0; all.of != NULL && i < n; i++)
+		free(all.of[i].values);
+	free(all.of);
+	free(columns);
+	return e;
+}
+
+static void
+write_texts(struct buf *json, const char *name, const char *const *texts, size_t n)
+{
+	buf_printf(json, "\"%s\":%s", name, texts != NULL ? "[" : "null");
+	for (size_t i = 0; texts != NULL && i < n; i++) {
+		buf_str(json, i == 0 ? "" : ",");
+		text_json_string(json, texts[i], strlen(texts[i]));
+	}
+	buf_str(json, texts != NULL ? "]," : ",");
+}
+
+static void
+write_matrix(struct buf *json, const float *values, size_t width)
+{
+	buf_char(json, '[');
+	for (size_t row = 0; row < DESCRIBE_ROWS; row++) {
+		buf_str(json, row == 0 ? "[" : ",[");
+		for (size_t i = 0; i < width; i++) {
+			buf_str(json, i == 0 ? "" : ",");
+			text_json_float(json, values[row * width + i]);
+		}
+		buf_char(json, ']');
+	}
+	buf_char(json, ']');
+}
+
+static enum err
+describe_booster(const struct booster *b, struct buf *json, struct err_info *info)
+{
+	const struct booster_shape *shape = booster_shape(b);
+	struct booster_caller caller;
+	float *rows = calloc(DESCRIBE_ROWS * shape->n_features, sizeof *rows);
+	float *outputs = calloc(DESCRIBE_ROWS * shape->n_values, sizeof *outputs);
+	enum err e = booster_caller_init(&caller, info);
+
+	if (e == ERR_OK && (rows == NULL || outputs == NULL))
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	if (e == ERR_OK)
+		e = make_up_rows(b, rows, info);
+	if (e == ERR_OK)
+		e = booster_predict(b, &caller, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs, info);
+	if (e == ERR_OK) {
+		buf_printf(json, "{\"objective\":\"%s\",\"n_features\":%zu,", shape->objective, shape->n_features);
+		write_texts(json, "names", booster_feature_names(b), shape->n_features);
+		write_texts(json, "types", booster_feature_types(b), shape->n_features);
+		buf_str(json, "\"golden\":{\"inputs\":");
+		write_matrix(json, rows, shape->n_features);
+		buf_str(json, ",\"outputs\":");
+		write_matrix(json, outputs, shape->n_values);
+		buf_str(json, "}}");
+	}
+	booster_caller_release(&caller);
+	free(rows);
+	free(outputs);
+	return e;
+}
+
+enum err
+describe_file(const char *path, struct buf *json, struct err_info *info)
+{
+	struct buf bytes;
+	struct booster *b = NULL;
+
+	buf_init(&bytes, MODEL_FILE_MAX);
+	enum err e = files_read(path, &bytes, info);
+	if (e == ERR_OK)
+		e = booster_open(bytes.data, bytes.len, &b, info);
+	buf_release(&bytes);
+	if (e == ERR_OK)
+		e = describe_booster(b, json, info);
+	booster_free(b);
+	if (e == ERR_OK && !buf_ok(json))
+		e = err_set(info, ERR_BAD_MODEL, "its description is too large");
+	return e;
+}

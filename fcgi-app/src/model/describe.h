@@ -1,0 +1,32 @@
+/* describe.h - what a bare model file is */
+#ifndef FUTAIE_DESCRIBE_H
+#define FUTAIE_DESCRIBE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum { DESCRIBE_ROWS = 16 /* made-up rows with the model's answers */ };
+
+enum describe_kind {
+	DESCRIBE_UBJSON,
+	DESCRIBE_JSON,
+	DESCRIBE_PICKLE, /* Python's; never loaded: it can run any program */
+	DESCRIBE_OTHER   /* XGBoost's old binary format among others */
+};
+
+/* By the first bytes: the content decides, not the name. */
+enum describe_kind describe_kind(const char *bytes, size_t len);
+
+/* The version of XGBoost that wrote the file, "1.7.4", as it says near its end; "0.0.0" where it does not. */
+const char *describe_version(const char *bytes, size_t len, char out[16]);
+
+/*
+ * Loads the model file `path` and appends what it is to `json`: {"objective", "names": [...] or null, "types": [...] or null, "n_features",
+ * "golden": {"inputs": [[…]], "outputs": […]}}. The golden rows are made up, between the numbers at which the trees split, and so are their
+ * outputs: they show that the model answers the same later, not that it answers right. XGBoost may crash on the file: see trial.h.
+ */
+enum err describe_file(const char *path, struct buf *json, struct err_info *info);
+
+#endif

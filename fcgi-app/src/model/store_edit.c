@@ -1,0 +1,234 @@
+/* store_edit.c - changes of the model store: one command at a time, and never half */
+#include "model/store_edit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/text.h"
+
+enum { WAIT_S = 60, WAIT_STEP_MS = 50, NUMBER_FILE_MAX = 32, ALIASES_MAX_BYTES = 64 * 1024 };
+
+/* What lies in a store and belongs to no model: versions that are being added or removed. */
+#define NEW_PREFIX ".new-"
+#define OLD_PREFIX ".old-"
+
+/* The number of the newest version that was ever removed, so that it is not used again. */
+#define NUMBER_FILE "last_version"
+
+static enum err
+lock(struct store_edit *edit, store_edit_wait *waiting, struct err_info *info)
+{
+	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
+	uint64_t until = clock_now_ns() + WAIT_S * 1000000000ULL;
+
+	while (flock(edit->fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(info, ERR_FILE, "%s: cannot lock the store: %s", edit->dir, strerror(errno));
+		if (waiting != NULL)
+			waiting(edit->dir);
+		waiting = NULL;
+		if (clock_now_ns() > until)
+			return err_set(info, ERR_FILE, "%s: another command has changed the store for a minute; try again when it is done",
+						   edit->dir);
+		(void)nanosleep(&step, NULL);
+	}
+	return ERR_OK;
+}
+
+/* With the lock, whatever is half made is of a command that was killed. */
+static void
+remove_leftovers(const struct store_edit *edit)
+{
+	const struct dirent *entry;
+	char path[PATH_MAX];
+	DIR *d = opendir(edit->dir);
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if ((strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0 ||
+			 strncmp(entry->d_name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0) &&
+			files_join(path, sizeof path, edit->dir, entry->d_name))
+			(void)files_remove_tree(path, NULL); /* in a store that cannot be written, the change itself will say so */
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+enum err
+store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edit_wait *waiting, struct err_info *info)
+{
+	*edit = (struct store_edit){.fd = -1};
+	if (strlen(dir) >= sizeof edit->dir)
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
+	memcpy(edit->dir, dir, strlen(dir) + 1);
+	if (create && mkdir(dir, 0777) != 0 && errno != EEXIST)
+		return err_set(info, ERR_FILE, "%s: cannot make the model store: %s", dir, strerror(errno));
+	edit->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (edit->fd < 0)
+		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s", dir, strerror(errno));
+	enum err e = lock(edit, waiting, info);
+	if (e == ERR_OK)
+		remove_leftovers(edit);
+	else
+		store_edit_release(edit);
+	return e;
+}
+
+void
+store_edit_release(struct store_edit *edit)
+{
+	if (edit->fd < 0)
+		return;
+	if (edit->staging[0] != '\0')
+		(void)files_remove_tree(edit->staging, NULL);
+	(void)close(edit->fd);
+	*edit = (struct store_edit){.fd = -1};
+}
+
+/* The number in MODEL/last_version, or 0. */
+static long
+read_number(const char *folder)
+{
+	char path[PATH_MAX];
+	struct buf text;
+	struct err_info ignored;
+	long long number = 0;
+
+	buf_init(&text, NUMBER_FILE_MAX);
+	if (files_join(path, sizeof path, folder, NUMBER_FILE) && files_read(path, &text, &ignored) == ERR_OK) {
+		if (text.len > 0 && text.data[text.len - 1] == '\n')
+			text.len--;
+		if (!text_integer(buf_peek(&text), 1, INT_MAX, &number))
+			number = 0;
+	}
+	buf_release(&text);
+	return (long)number;
+}
+
+/* The next version of a model: above all that are there, and all that ever were. */
+static enum err
+next_version(struct store_edit *edit, const struct store *store, struct err_info *info)
+{
+	char folder[PATH_MAX];
+	const struct store_model *m = store_find(store, edit->name);
+	long last = 0;
+
+	edit->is_new_model = m == NULL;
+	if (m != NULL && m->problem[0] != '\0')
+		return err_set(info, ERR_FILE, "model %s cannot take another version: %s", edit->name, m->problem);
+	if (m != NULL && m->n_versions == STORE_VERSIONS_MAX)
+		return err_set(info, ERR_FILE, "model %s has %d versions, the most that are kept; remove old ones", edit->name,
+					   STORE_VERSIONS_MAX);
+	if (m == NULL && store->n_models == STORE_MODELS_MAX)
+		return err_set(info, ERR_FILE, "%s holds %d models, the most that are kept", edit->dir, STORE_MODELS_MAX);
+	if (m != NULL && files_join(folder, sizeof folder, edit->dir, edit->name))
+		last = read_number(folder);
+	if (m != NULL && m->n_versions > 0 && m->versions[m->n_versions - 1] > last)
+		last = m->versions[m->n_versions - 1];
+	if (last == INT_MAX)
+		return err_set(info, ERR_FILE, "model %s has used up the version numbers", edit->name);
+	(void)snprintf(edit->version, sizeof edit->version, "%d", (int)last + 1);
+	return ERR_OK;
+}
+
+enum err
+store_edit_begin(struct store_edit *edit, const char *name, char folder[PATH_MAX], struct err_info *info)
+{
+	struct store store;
+	char model[PATH_MAX];
+	enum err e = store_init(&store, edit->dir, info);
+
+	if (e != ERR_OK)
+		return e;
+	(void)snprintf(edit->name, sizeof edit->name, "%s", name);
+	e = next_version(edit, &store, info);
+	store_release(&store);
+	if (e != ERR_OK)
+		return e;
+	char staging[PATH_MAX];
+	if (!files_join(staging, sizeof staging, edit->dir, NEW_PREFIX "XXXXXX") || !files_join(model, sizeof model, staging, name) ||
+		!files_join(folder, PATH_MAX, model, edit->version))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
+	if (mkdtemp(staging) == NULL)
+		return err_set(info, ERR_FILE, "%s: cannot make a folder in the model store: %s", edit->dir, strerror(errno));
+	memcpy(edit->staging, staging, sizeof staging);
+	e = files_make_folder(staging, name, info);
+	(void)files_join(model, sizeof model, staging, name);
+	(void)files_join(folder, PATH_MAX, model, edit->version);
+	return e == ERR_OK ? files_make_folder(model, edit->version, info) : e;
+}
+
+enum err
+store_edit_add(struct store_edit *edit, struct err_info *info)
+{
+	char from[PATH_MAX];
+	char to[PATH_MAX];
+	enum err e;
+
+	if (!files_join(from, sizeof from, edit->staging, edit->name) || !files_join(to, sizeof to, edit->dir, edit->name))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
+	if (edit->is_new_model)
+		e = files_rename(edit->staging, edit->name, edit->dir, edit->name, info);
+	else
+		e = files_rename(from, edit->version, to, edit->version, info);
+	(void)files_remove_tree(edit->staging, NULL);
+	edit->staging[0] = '\0';
+	return e;
+}
+
+enum err
+store_edit_aliases(const struct store_edit *edit, const char *name, const struct store_alias *aliases, size_t n,
+				   struct err_info *info)
+{
+	char folder[PATH_MAX];
+	struct buf text;
+
+	if (!files_join(folder, sizeof folder, edit->dir, name))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
+	buf_init(&text, ALIASES_MAX_BYTES);
+	buf_char(&text, '{');
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&text, "%s\"%s\": \"%s\"", i == 0 ? "" : ", ", aliases[i].name, aliases[i].version);
+	buf_str(&text, "}\n");
+	enum err e = buf_ok(&text) ? files_replace(folder, "aliases.json", text.data, text.len, info)
+							   : err_set(info, ERR_OUT_OF_MEMORY, "no memory for the aliases of %s", name);
+	buf_release(&text);
+	return e;
+}
+
+/* Where the newest version goes, its number must be remembered first. */
+static enum err
+remember_number(const char *folder, const struct store_model *m, const char *version, struct err_info *info)
+{
+	long number = strtol(version, NULL, 10);
+	char text[NUMBER_FILE_MAX];
+
+	if (m->versions[m->n_versions - 1] != number || read_number(folder) >= number)
+		return ERR_OK;
+	int len = snprintf(text, sizeof text, "%ld\n", number);
+	return files_replace(folder, NUMBER_FILE, text, (size_t)len, info);
+}
+
+enum err
+store_edit_remove(const struct store_edit *edit, const struct store_model *m, const char *version, struct err_info *info)
+{
+	char folder[PATH_MAX];
+	char removed[PATH_MAX];
+	char name[NAME_MAX + 1];
+
+	(void)snprintf(name, sizeof name, OLD_PREFIX "%s-%s", m->name, version);
+	if (!files_join(folder, sizeof folder, edit->dir, m->name) || !files_join(removed, sizeof removed, edit->dir, name))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
+	enum err e = remember_number(folder, m, version, info);
+	if (e == ERR_OK)
+		e = files_rename(folder, version, edit->dir, name, info);
+	return e == ERR_OK ? files_remove_tree(removed, info) : e;
+}

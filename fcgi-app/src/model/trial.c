@@ -1,0 +1,338 @@
+/* trial.c - a model file is first loaded and tried in a child process, with limits */
+#include "model/trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "model/manifest.h"
+#include "model/proof.h"
+#include "model/sample.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 }; /* slower, and with an address space of their own */
+#else
+enum { SANITIZED = 0 };
+#endif
+
+enum {
+	SLOWER = SANITIZED ? 10 : 1,
+	WAKING_FACTOR = 6, /* waking time for processor time, on a machine with other work */
+	SENTENCE_MAX = ERR_TEXT_MAX - 1,
+	ANSWER_MAX = 64 * 1024 * 1024,
+	MEMORY_BASE = 1 << 30, /* bytes of address space of a trial, and … */
+	MEMORY_FACTOR = 60     /* … so many for each of the file: text of JSON grows to trees and their copies */
+};
+
+/* A child whose standard output we read. */
+struct child {
+	pid_t pid;
+	int out;
+};
+
+static unsigned
+cpu_seconds(size_t file_bytes)
+{
+	return SLOWER * (unsigned)(TRIAL_CPU_S + file_bytes / TRIAL_BYTES_A_SECOND);
+}
+
+/* What the child inherits: nothing but its output. */
+static int
+spawn(const char *program, const char *const *words, int out, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	sigset_t all;
+
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	int error = posix_spawn_file_actions_init(&files);
+	if (error != 0)
+		return error;
+	error = posix_spawnattr_init(&attributes);
+	if (error != 0)
+		goto out;
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setsigdefault(&attributes, &all);
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if ((error = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO)) == 0 &&
+		(error = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0)) == 0 &&
+		(error = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0)) == 0 &&
+		(error = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1)) == 0)
+		error = posix_spawn(pid, program, &files, &attributes, (char *const *)words, environ);
+	(void)posix_spawnattr_destroy(&attributes);
+out:
+	(void)posix_spawn_file_actions_destroy(&files);
+	return error;
+}
+
+static enum err
+start(const char *program, const char *const *words, struct child *child, struct err_info *info)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return err_set(info, ERR_OUT_OF_MEMORY, "cannot start a trial: %s", strerror(errno));
+	int error = spawn(program, words, ends[1], &child->pid);
+	(void)close(ends[1]);
+	child->out = ends[0];
+	if (error == 0)
+		return ERR_OK;
+	(void)close(ends[0]);
+	return err_set(info, ERR_OUT_OF_MEMORY, "cannot start a trial: %s", strerror(error));
+}
+
+/* Reads the child's output to its end; false where it takes too long. More than fits is dropped. */
+static bool
+read_answer(const struct child *child, uint64_t until_ns, struct buf *answer)
+{
+	char bytes[16 * 1024];
+
+	for (;;) {
+		uint64_t now = clock_now_ns();
+		struct pollfd ready = {.fd = child->out, .events = POLLIN};
+		if (now >= until_ns)
+			return false;
+		int n = poll(&ready, 1, (int)((until_ns - now) / 1000000U) + 1);
+		if (n < 0 && errno != EINTR)
+			return true;
+		if (n <= 0)
+			continue;
+		ssize_t got = read(child->out, bytes, sizeof bytes);
+		if (got > 0)
+			buf_add(answer, bytes, (size_t)got);
+		else if (got == 0 || errno != EINTR)
+			return true;
+	}
+}
+
+/* A sentence on how the child ended, where that was not by itself. */
+static enum err
+judge(int status, bool in_time, struct err_info *info)
+{
+	if (!in_time || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
+		return err_set(info, ERR_BAD_MODEL, "XGBoost did not get done with it in time: the file is damaged, or made to hurt");
+	if (WIFSIGNALED(status))
+		return err_set(info, ERR_BAD_MODEL, "XGBoost crashed on it (%s): the file is damaged, or made to hurt",
+					   strsignal(WTERMSIG(status)));
+	return err_set(info, ERR_BAD_MODEL, "its trial ended with status %d and no word", WEXITSTATUS(status));
+}
+
+/* Runs the child to its end. What it says is the answer, or where it fails the code and the sentence. */
+static enum err
+run(const char *program, const char *const *words, size_t file_bytes, struct buf *answer, struct err_info *info)
+{
+	uint64_t limit_ns = (uint64_t)WAKING_FACTOR * cpu_seconds(file_bytes) * 1000000000U;
+	struct child child;
+	int status = 0;
+	enum err e = start(program, words, &child, info);
+
+	if (e != ERR_OK)
+		return e;
+	bool in_time = read_answer(&child, clock_now_ns() + limit_ns, answer);
+	if (!in_time)
+		(void)kill(child.pid, SIGKILL);
+	(void)close(child.out);
+	while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return ERR_OK;
+	if (!in_time || !WIFEXITED(status) || answer->len == 0)
+		return judge(status, in_time, info);
+	const char *text = buf_peek(answer);
+	size_t len = strcspn(text, "\n");
+	return err_set(info, err_find(text, len), "%.*s", SENTENCE_MAX, text + len + (text[len] == '\n'));
+}
+
+static size_t
+file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 0;
+}
+
+enum err
+trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info)
+{
+	char path[PATH_MAX];
+	const char *const words[] = {"futaie", "trial", "prove", store, name, version, NULL};
+	struct buf answer;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		int n = snprintf(path, sizeof path, "%s/%s/%s/%s", store, name, version, i == 0 ? "model.ubj" : "model.json");
+		bytes += n > 0 && (size_t)n < sizeof path ? file_size(path) : 0;
+	}
+	buf_init(&answer, ANSWER_MAX);
+	struct err_info why;
+	enum err e = run(program, words, bytes, &answer, &why);
+	if (e != ERR_OK && answer.len > 0)
+		(void)err_set(info, e, "%s", why.text);
+	else if (e != ERR_OK)
+		(void)err_set(info, e, "model %s version %s cannot be served: %s", name, version, why.text);
+	buf_release(&answer);
+	return e;
+}
+
+enum err
+trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info)
+{
+	const char *const words[] = {"futaie", "trial", "describe", path, NULL};
+	struct buf answer;
+
+	buf_init(&answer, ANSWER_MAX);
+	enum err e = run(program, words, file_size(path), &answer, info);
+	if (e == ERR_OK && buf_ok(&answer))
+		buf_add(json, answer.data, answer.len);
+	else if (e == ERR_OK)
+		e = err_set(info, ERR_BAD_MODEL, "its description is larger than %d bytes", ANSWER_MAX);
+	buf_release(&answer);
+	return e;
+}
+
+static bool
+is_on_record(const char *store, const char *name, const char *version)
+{
+	char folder[PATH_MAX];
+	struct manifest m;
+	struct err_info ignored;
+	int n = snprintf(folder, sizeof folder, "%s/%s/%s", store, name, version);
+
+	if (n < 0 || (size_t)n >= sizeof folder || manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+		return true; /* there is nothing to try: model_open() says what is wrong */
+	bool found = proof_is_on_record(folder, m.sha256);
+	manifest_release(&m);
+	return found;
+}
+
+enum err
+trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out, struct err_info *info)
+{
+	*out = NULL;
+	if (program != NULL && !is_on_record(store, name, version)) {
+		enum err e = trial_prove(program, store, name, version, info);
+		if (e != ERR_OK)
+			return e;
+	}
+	return model_open(store, name, version, out, info);
+}
+
+static void
+limit(__rlimit_resource_t resource, rlim_t most)
+{
+	struct rlimit now;
+
+	if (getrlimit(resource, &now) != 0)
+		return;
+	if (now.rlim_max != RLIM_INFINITY && now.rlim_max < most)
+		most = now.rlim_max;
+	(void)setrlimit(resource, &(const struct rlimit){.rlim_cur = most, .rlim_max = most});
+}
+
+void
+trial_limit(size_t file_bytes)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_CPU, cpu_seconds(file_bytes));
+	if (!SANITIZED)
+		limit(RLIMIT_AS, MEMORY_BASE + (rlim_t)MEMORY_FACTOR * file_bytes);
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a;
+	float y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The values of each column of the golden rows, ascending: what made-up rows are mixed of. */
+static void
+find_columns(const float *golden, size_t n_golden, size_t n, float *values, struct sample_column *columns)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sample_column *c = &columns[i];
+		float *mine = values + i * n_golden;
+		*c = (struct sample_column){.values = mine, .only_these = true};
+		for (size_t row = 0; row < n_golden; row++)
+			if (golden[row * n + i] == golden[row * n + i])
+				mine[c->n++] = golden[row * n + i];
+		qsort(mine, c->n, sizeof *mine, compare_floats);
+	}
+}
+
+/* The same rows in a batch and one by one. */
+static enum err
+compare_ways(const struct model *m, const float *rows, float *batch, float *single, struct err_info *info)
+{
+	size_t n = model_features(m)->n;
+	size_t width = model_outputs(m, BOOSTER_MARGIN);
+	struct booster_caller caller;
+	enum err e = booster_caller_init(&caller, info);
+
+	if (e == ERR_OK)
+		e = model_predict(m, &caller, BOOSTER_MARGIN, rows, TRIAL_ROWS, batch, info);
+	for (size_t row = 0; row < TRIAL_ROWS && e == ERR_OK; row++) {
+		e = model_predict(m, &caller, BOOSTER_MARGIN, rows + row * n, 1, single, info);
+		if (e == ERR_OK && memcmp(single, batch + row * width, width * sizeof *single) != 0)
+			e = err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives other bits alone than among others", row);
+	}
+	booster_caller_release(&caller);
+	return e;
+}
+
+static enum err
+try_made_up_rows(const struct model *m, struct err_info *info)
+{
+	size_t n = model_features(m)->n;
+	size_t width = model_outputs(m, BOOSTER_MARGIN);
+	size_t n_golden = model_golden_rows(m);
+	uint64_t random = 1;
+	struct sample_column *columns = calloc(n, sizeof *columns);
+	float *values = calloc(n * n_golden, sizeof *values);
+	float *rows = calloc(TRIAL_ROWS * n, sizeof *rows);
+	float *outputs = calloc((TRIAL_ROWS + 1) * width, sizeof *outputs);
+	enum err e;
+
+	if (columns == NULL || values == NULL || rows == NULL || outputs == NULL) {
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	} else {
+		find_columns(model_golden_inputs(m), n_golden, n, values, columns);
+		sample_rows(columns, n, &random, 3, rows, TRIAL_ROWS);
+		e = compare_ways(m, rows, outputs, outputs + TRIAL_ROWS * width, info);
+	}
+	free(columns);
+	free(values);
+	free(rows);
+	free(outputs);
+	return e;
+}
+
+enum err
+trial_prove_here(const char *store, const char *name, const char *version, struct err_info *info)
+{
+	struct model *m;
+	enum err e = model_open(store, name, version, &m, info);
+
+	if (e == ERR_OK)
+		e = try_made_up_rows(m, info);
+	model_free(m);
+	return e;
+}

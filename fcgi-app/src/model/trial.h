@@ -1,0 +1,44 @@
+/* trial.h - a model file is first loaded and tried in a child process, with limits */
+#ifndef FUTAIE_TRIAL_H
+#define FUTAIE_TRIAL_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/model.h"
+
+/*
+ * XGBoost's loader can crash or hang on a file that is damaged or made to hurt, whatever sha256 it has: of 150 mutated UBJSON files 19
+ * crashed libxgboost 1.7.4 and one hung it. So a process that must go on tries a new file in a child: PROGRAM trial …, which is this program
+ * anew, since a child that is only forked off a process with threads may not call much. It has no descriptors but the standard ones,
+ * writes no files, and is limited in memory, processor time and waking time.
+ */
+#define TRIAL_SELF "/proc/self/exe"
+
+enum {
+	TRIAL_ROWS = 1000,             /* predicted in a trial, in a batch and one by one */
+	TRIAL_CPU_S = 5,               /* processor time of a trial, and a second more for each … */
+	TRIAL_BYTES_A_SECOND = 8 << 20 /* … of the model file */
+};
+
+/*
+ * Proves STORE/NAME/VERSION in a child: all that model_open() does, and that made-up rows give the same bits in a batch and one by one.
+ * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
+ */
+enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info);
+
+/* Asks a child what the model file `path` is; the answer of describe_file() is appended to `json`. */
+enum err trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info);
+
+/* model_open() behind a trial, unless that is on record (proof.h) or `program` is NULL. */
+enum err trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out,
+					struct err_info *info);
+
+/* The child's side, for its main thread before anything else: limits that last as long as the process, for a file of so many bytes. */
+void trial_limit(size_t file_bytes);
+
+/* What trial_prove() has the child do. */
+enum err trial_prove_here(const char *store, const char *name, const char *version, struct err_info *info);
+
+#endif

@@ -1,0 +1,101 @@
+/* watcher.c - the thread that reads the model store again when it has changed, or when it is asked to */
+#include "serve/watcher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "model/store.h"
+
+enum { LOOK_MS = 250 };
+
+struct watcher {
+	struct registry *registry;
+	const char *store;
+	uint64_t stamp; /* of the store as it was read last; the thread's */
+	int wake_fd;    /* counts what was asked for, and the end */
+	atomic_bool stopping;
+	pthread_t thread;
+};
+
+static void
+look(struct watcher *w)
+{
+	uint64_t n_asked = 0;
+	uint64_t now = store_stamp(w->store);
+	bool asked = read(w->wake_fd, &n_asked, sizeof n_asked) > 0;
+
+	if (!asked && now == w->stamp)
+		return;
+	w->stamp = now;
+	registry_reload(w->registry, asked ? CATALOG_PROVE_ALL : CATALOG_PROVE_NEW);
+}
+
+static void *
+run(void *arg)
+{
+	struct watcher *w = arg;
+	struct pollfd wake = {.fd = w->wake_fd, .events = POLLIN};
+
+	for (;;) {
+		(void)poll(&wake, 1, LOOK_MS);
+		if (atomic_load(&w->stopping))
+			return NULL;
+		look(w);
+	}
+}
+
+enum err
+watcher_open(struct registry *r, const char *store, uint64_t stamp, struct watcher **out, struct err_info *info)
+{
+	struct watcher *w = calloc(1, sizeof *w);
+	sigset_t blocked;
+	sigset_t before;
+
+	*out = NULL;
+	if (w == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory to watch the store");
+	w->registry = r;
+	w->store = store;
+	w->stamp = stamp;
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	(void)sigfillset(&blocked);
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
+	int result = w->wake_fd < 0 ? errno : pthread_create(&w->thread, NULL, run, w);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result != 0) {
+		if (w->wake_fd >= 0)
+			(void)close(w->wake_fd);
+		free(w);
+		return err_set(info, ERR_OUT_OF_MEMORY, "cannot start the thread that watches the store: %s", strerror(result));
+	}
+	*out = w;
+	return ERR_OK;
+}
+
+void
+watcher_reload(struct watcher *w)
+{
+	const uint64_t one = 1;
+	ssize_t written = write(w->wake_fd, &one, sizeof one);
+
+	(void)written; /* it only fails where it was asked 2^64 times and nobody looked */
+}
+
+void
+watcher_free(struct watcher *w)
+{
+	if (w == NULL)
+		return;
+	atomic_store(&w->stopping, true);
+	watcher_reload(w);
+	(void)pthread_join(w->thread, NULL);
+	(void)close(w->wake_fd);
+	free(w);
+}

@@ -1,0 +1,184 @@
+/* recipe.c - the parameters of a training: a JSON file, and what the command line says over it */
+#include "train/recipe.h"
+
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+
+enum { FILE_MAX = 1024 * 1024, PARAMETERS_MAX = 200, ROUNDS_MAX = 1000000 };
+
+#define ROUNDS   "num_boost_round"
+#define PATIENCE "early_stopping_rounds"
+#define SEED     "seed"
+
+static enum err
+put(struct recipe *r, const char *name, cJSON *value, struct err_info *info)
+{
+	if (value == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+	cJSON_DeleteItemFromObjectCaseSensitive(r->tree, name);
+	if (cJSON_AddItemToObject(r->tree, name, value))
+		return ERR_OK;
+	cJSON_Delete(value);
+	return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+}
+
+enum err
+recipe_init(struct recipe *r, struct err_info *info)
+{
+	*r = (struct recipe){.tree = cJSON_CreateObject()};
+	if (r->tree == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+	enum err e = put(r, "objective", cJSON_CreateString("reg:squarederror"), info);
+	if (e == ERR_OK)
+		e = put(r, ROUNDS, cJSON_CreateNumber(1000), info);
+	if (e == ERR_OK)
+		e = put(r, PATIENCE, cJSON_CreateNumber(50), info);
+	if (e == ERR_OK)
+		e = put(r, SEED, cJSON_CreateNumber(0), info);
+	return e;
+}
+
+void
+recipe_release(struct recipe *r)
+{
+	for (size_t i = 0; i < r->n_parameters; i++)
+		free((char *)r->parameters[i].value);
+	free(r->parameters);
+	cJSON_Delete(r->tree);
+	*r = (struct recipe){0};
+}
+
+enum err
+recipe_read(struct recipe *r, const char *path, struct err_info *info)
+{
+	struct buf text;
+	cJSON *tree = NULL;
+
+	buf_init(&text, FILE_MAX);
+	enum err e = files_read(path, &text, info);
+	if (e == ERR_OK)
+		e = json_document(path, buf_peek(&text), text.len, &tree, info);
+	if (e == ERR_OK && !cJSON_IsObject(tree))
+		e = err_set(info, ERR_USAGE, "%s: expected an object of parameters, {\"max_depth\": 6, …}", path);
+	while (e == ERR_OK && tree->child != NULL) {
+		cJSON *item = cJSON_DetachItemViaPointer(tree, tree->child);
+		char name[64];
+		(void)snprintf(name, sizeof name, "%s", item->string);
+		if (cJSON_IsObject(item) || cJSON_IsNull(item)) {
+			e = err_set(info, ERR_USAGE, "%s: \"%s\" must be a number, a string, true, false or an array", path, name);
+			cJSON_Delete(item);
+		} else {
+			e = put(r, name, item, info);
+		}
+	}
+	cJSON_Delete(tree);
+	buf_release(&text);
+	return e;
+}
+
+enum err
+recipe_set(struct recipe *r, const char *assignment, struct err_info *info)
+{
+	char name[64];
+	long long number;
+	size_t len = strcspn(assignment, "=");
+
+	if (len == 0 || len >= sizeof name || assignment[len] != '=')
+		return err_set(info, ERR_USAGE, "a parameter is written NAME=VALUE, max_depth=8 for example, not \"%.60s\"", assignment);
+	memcpy(name, assignment, len);
+	name[len] = '\0';
+	const char *value = assignment + len + 1;
+	if (text_integer(value, -INT_MAX, INT_MAX, &number))
+		return put(r, name, cJSON_CreateNumber((double)number), info);
+	return put(r, name, cJSON_CreateString(value), info);
+}
+
+/* A whole number of the recipe; its text may be quoted. */
+static enum err
+take_integer(const struct recipe *r, const char *name, long long low, long long high, long long *out, struct err_info *info)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->tree, name);
+
+	if (cJSON_IsNumber(item) && item->valuedouble >= (double)low && item->valuedouble <= (double)high) {
+		*out = (long long)item->valuedouble;
+		if (!((double)*out < item->valuedouble || (double)*out > item->valuedouble))
+			return ERR_OK;
+	}
+	return err_set(info, ERR_USAGE, "the parameter %s must be a whole number from %lld to %lld", name, low, high);
+}
+
+/* The text that XGBoost takes for a value; the caller frees it. */
+static char *
+to_text(const cJSON *item)
+{
+	if (cJSON_IsString(item))
+		return strdup(item->valuestring);
+	if (cJSON_IsBool(item))
+		return strdup(cJSON_IsTrue(item) ? "true" : "false");
+	return cJSON_PrintUnformatted(item);
+}
+
+/* Ours are not XGBoost's. */
+static bool
+is_ours(const char *name)
+{
+	return strcmp(name, ROUNDS) == 0 || strcmp(name, PATIENCE) == 0;
+}
+
+enum err
+recipe_finish(struct recipe *r, struct err_info *info)
+{
+	const cJSON *item;
+	long long rounds = 0;
+	long long patience = 0;
+	long long seed = 0;
+	size_t n = (size_t)cJSON_GetArraySize(r->tree);
+	enum err e = take_integer(r, ROUNDS, 1, ROUNDS_MAX, &rounds, info);
+
+	if (e == ERR_OK)
+		e = take_integer(r, PATIENCE, 0, ROUNDS_MAX, &patience, info);
+	if (e == ERR_OK)
+		e = take_integer(r, SEED, 0, INT_MAX, &seed, info);
+	if (e == ERR_OK && n > PARAMETERS_MAX)
+		e = err_set(info, ERR_USAGE, "more than %d parameters", PARAMETERS_MAX);
+	if (e != ERR_OK)
+		return e;
+	r->rounds = (int)rounds;
+	r->patience = (int)patience;
+	r->seed = (uint64_t)seed;
+	r->parameters = calloc(n, sizeof *r->parameters);
+	if (r->parameters == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+	cJSON_ArrayForEach (item, r->tree) {
+		if (is_ours(item->string))
+			continue;
+		struct learner_parameter *p = &r->parameters[r->n_parameters];
+		*p = (struct learner_parameter){.name = item->string, .value = to_text(item)};
+		if (p->value == NULL)
+			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+		r->n_parameters++;
+	}
+	return ERR_OK;
+}
+
+char *
+recipe_json(const struct recipe *r, int rounds)
+{
+	cJSON *tree = cJSON_Duplicate(r->tree, true);
+	char *text = NULL;
+
+	if (tree != NULL && cJSON_ReplaceItemInObjectCaseSensitive(tree, ROUNDS, cJSON_CreateNumber(rounds)))
+		text = cJSON_PrintUnformatted(tree);
+	cJSON_Delete(tree);
+	return text;
+}
