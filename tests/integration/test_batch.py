@@ -17,7 +17,7 @@ from lib.models import CALIFORNIA, EXAMPLE, EXAMPLE_OBJECT, FEATURES
 HEADER = ",".join(FEATURES)
 ROW = ",".join(map(str, EXAMPLE))
 ROWS = (models.DATA / "golden_rows.csv").read_text()
-EXAMPLE_LINE = "4.447512\n"
+EXAMPLE_LINE = (models.DATA / "california_example.txt").read_text()
 
 
 def predict(*words, stdin=b"", models_dir=models.SHIPPED, **options):
