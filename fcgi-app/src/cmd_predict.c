@@ -13,6 +13,7 @@
 #include "batch/progress.h"
 #include "cmd.h"
 #include "model/spec.h"
+#include "model/trial.h"
 
 struct predict {
 	char models[PATH_MAX];
@@ -151,7 +152,7 @@ cmd_predict(int argc, char **argv)
 	if (e == ERR_OK)
 		e = open_input(&options, &fd, &info);
 	if (e == ERR_OK)
-		e = model_open(options.models, spec.name, spec.version, &model, &info);
+		e = trial_open(TRIAL_SELF, options.models, spec.name, spec.version, &model, &info);
 	if (e == ERR_OK)
 		e = predict(&options, model, fd, &info);
 	model_free(model);
