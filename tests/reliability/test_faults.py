@@ -153,7 +153,7 @@ def untouched(store, versions, where):
             assert store.manifest(MODEL, version)["version"] == version
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "import"])      # which is the first part of "import and promote"
 def test_killed(library, template, name):
     """Killed at each step, a command leaves the store as it was or as it was to be, and the next command works"""
     words, following = CHANGES[name]
