@@ -349,6 +349,35 @@ def test_unknown_parameter(data, store):
     assert "max_deep" in run.stderr and done(run)
 
 
+def test_lists_of_parameters(data, store):
+    """Arrays in the file of parameters mean what they mean to xgboost.train() in Python: several metrics, constraints"""
+    file = written(json.dumps({"eval_metric": ["mae", "rmse"], "monotone_constraints": [1, 0, 0]}), "params.json")
+    done(train(store, data, "--params", file, *QUICK))
+    assert {"mae_test", "rmse_test"} <= set(store.manifest(MODEL)["metrics"])
+
+
+def test_store_before_the_training(data):
+    """A store that cannot be made is found out before the training, not after it"""
+    run = train("/nonexistent/models", data, *QUICK)
+    assert "round " not in refused(run, "/nonexistent/models"), run
+
+
+def test_dart_at_its_best(data, store):
+    """What early stopping keeps of a dart model is as good on the validation part as the round that it says was the best"""
+    run = train(store, data, "--param", "booster=dart", "--param", "rate_drop=0.1", "--rounds", "60", "--period", "60", "--threads", "1")
+    done(run)
+    (best,) = set(re.findall(r"\(best ([\d.]+) in", run.stderr))
+    assert store.manifest(MODEL)["metrics"]["rmse_validation"] == pytest.approx(float(best), abs=1e-5), run
+
+
+def test_full_output(data, store):
+    """Output that cannot be written is a failure, as for futaie models"""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        run = subprocess.run([stack.FUTAIE, "train", "--models", store.path, "--data", data, "--target", TARGET, "--name", MODEL, *QUICK], stdout=full,
+                             stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert run.returncode == 1 and "standard output" in run.stderr, run
+
+
 WRONG_PARAMETERS = {
     "text for a number": ("max_depth=deep", "max_depth"), "out of range": ("eta=-1", "greater equal"), "an unknown objective": ("objective=reg:best", "reg:best"),
     "an unknown metric": ("eval_metric=best", "best"), "an unknown booster": ("booster=forest", "forest"), "no rounds": ("num_boost_round=0", "num_boost_round"),
@@ -423,6 +452,7 @@ BAD_DATA = {
     "another separator": ("a;b;y\n1;2;3\n4;5;6\n", ['no column "y"', "a;b;y"]),
     "a row too short": (HEADER + "1,2,3\n4,5\n", ["line 3", "2 cells", "3 columns"]),
     "a row too long": (HEADER + "1,2,3\n4,5,6,7\n", ["line 3", "more than 3 cells"]),
+    "the target twice": ("a,y,y\n1,2,3\n4,5,6\n", ['"y"']),
     "a name twice": ("a,a,y\n1,2,3\n4,5,6\n", ['"a"']),
     "an empty name": ("a,,y\n1,2,3\n4,5,6\n", ["line 1, column 2"]),
     "a header that is data": ("1,2,3\n4,5,6\n", ["line 1", "--columns"]),
@@ -603,6 +633,7 @@ def prepare(folder, out=None):
 LINE = "-122.23,37.88,41,880,129,322,126,8.3252,452600\n"
 WRONG_DATA = {
     "no file": (None, "cal_housing.data is not there"), "an empty file": ("", "0 rows"), "too few rows": (LINE * 100, "100 rows"),
+    "text for a number": (LINE.replace("-122.23", "west") * 20640, "line 1"),
     "another number of columns": (LINE * 50 + LINE.replace(",41", ""), "line 51"), "another separator": (LINE.replace(",", " ") * 20640, "line 1"),
 }
 

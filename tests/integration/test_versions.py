@@ -789,3 +789,25 @@ def test_other_things_stay(three):
     for words in (("promote", MODEL, "1"), ("import", MODEL, model_file(FIXTURE)), ("remove", MODEL, "3")):
         done(futaie_models(three, *words))
     assert {name: (three.path / name).read_text() for name in kept} == kept
+
+
+# Files and names that are not what they seem
+
+NEWER_SCORE = {"a number in brackets": "[7.5E-1]", "several": "[7.5E-1,2.5E-1]"}
+
+
+@pytest.mark.parametrize("score", NEWER_SCORE.values(), ids=NEWER_SCORE.keys())
+def test_newer_file(store, score):
+    """A file of XGBoost 3.1, whose base_score libxgboost 1.7.4 misreads in silence, is refused, and the sentence names its version"""
+    tree = json.loads(model_file(JSON_FIXTURE).read_text())
+    tree["learner"]["learner_model_param"]["base_score"] = score
+    tree["version"] = [3, 1, 0]
+    refused(futaie_models(store, "import", MODEL, written(json.dumps(tree).encode(), "model.json")), "3.1.0")
+    assert listed(store) == {}
+
+
+@pytest.mark.parametrize("names, hint", [("a,b,c,d,a", '"a"'), ("a,b,,d,e", "empty"), ("a,b,c,d,\udcff", "UTF-8")], ids=["twice", "empty", "no UTF-8"])
+def test_feature_names_are_named(store, names, hint):
+    """What is wrong with --feature-names is said of that option, not of a file that nobody knows"""
+    run = futaie_models(store, "import", MODEL, model_file(UNNAMED), "--feature-names", names)
+    assert run.returncode == 2 and hint in run.stderr and "--feature-names" in run.stderr and ".new-" not in run.stderr, run

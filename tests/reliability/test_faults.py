@@ -201,3 +201,15 @@ def test_failing_disk(library, template, name):
         check(store, expected, following, where)
 
     at_each_step(library, template, words, look, error=errno.EIO)
+
+
+@pytest.mark.parametrize("name", DISK)
+def test_failure_means_nothing_changed(library, template, name):
+    """Where the disk fails at one step and the command says that it failed, the store is as it was"""
+    words, _ = CHANGES[name]
+    expected = possible(template, words)
+
+    def look(store, run, where):
+        assert run.returncode == 0 or state(store) == expected[0], f"after {where}, which said {run.stderr}: {state(store)}"
+
+    at_each_step(library, template, words, look, error=errno.EIO)
