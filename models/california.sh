@@ -38,6 +38,9 @@ fi
 LC_ALL=C awk -F, -v OFS=, -v OFMT=%.17g -v expected="$rows" '
     BEGIN { print "MedInc,HouseAge,AveRooms,AveBedrms,Population,AveOccup,Latitude,Longitude,MedHouseVal" }
     NF != 9 { printf "california.sh: line %d has %d columns, not 9\n", NR, NF > "/dev/stderr"; bad = 1; exit 1 }
+    { for (i = 1; i <= 9; i++) if ($i !~ /^ *-?[0-9.]+([eE][-+]?[0-9]+)? *\r?$/) {
+          printf "california.sh: line %d, column %d is no number: %s\n", NR, i, $i > "/dev/stderr"; bad = 1; exit 1 } }
+    $7 + 0 <= 0 { printf "california.sh: line %d has no households\n", NR > "/dev/stderr"; bad = 1; exit 1 }
     { print $8 + 0, $3 + 0, $4 / $7, $5 / $7, $6 + 0, $6 / $7, $2 + 0, $1 + 0, $9 / 100000 }
     END { if (!bad && NR != expected) { printf "california.sh: %d rows, not %d\n", NR, expected > "/dev/stderr"; exit 1 } }
 ' "$data" >"$out.part" || fail "$data is not the California housing data"

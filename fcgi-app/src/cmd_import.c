@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cmd_models.h"
 #include "model/describe.h"
 #include "model/manifest_write.h"
@@ -16,6 +17,9 @@
 #include "model/versions.h"
 
 enum { DESCRIPTION_MAX = 64 * 1024 * 1024 };
+
+/* Since then base_score is an array in a string. */
+#define BRACKETS_SINCE "3.1.0"
 
 /* What the import knows of the file. */
 struct import {
@@ -74,7 +78,14 @@ read_file(struct import *in, struct err_info *info)
 	}
 	files_sha256(in->bytes.data, in->bytes.len, in->sha256);
 	(void)describe_version(in->bytes.data, in->bytes.len, in->xgboost_version);
-	return ERR_OK;
+	char library[16];
+	if (in->options->golden[0] != '\0' || strverscmp(in->xgboost_version, BRACKETS_SINCE) < 0 ||
+		strverscmp(booster_library_version(library), BRACKETS_SINCE) >= 0)
+		return ERR_OK;
+	return err_set(info, ERR_BAD_MODEL,
+				   "%s: it was saved by XGBoost %s, whose base_score libxgboost %s reads wrongly without a word; save it with XGBoost 3.0 or "
+				   "older, or give --golden FILE to show that it answers right here",
+				   in->file, in->xgboost_version, library);
 }
 
 static enum err
@@ -114,6 +125,17 @@ split_names(struct import *in, struct err_info *info)
 	}
 	if (n != in->n_features)
 		return err_set(info, ERR_USAGE, "--feature-names has %zu names, the model has %zu features", n, in->n_features);
+	struct features checked;
+	struct err_info why;
+	if (features_init(&checked, in->names, n, &why) != ERR_OK)
+		return err_set(info, ERR_USAGE, "--feature-names: %s", why.text);
+	features_release(&checked);
+	for (const char *p = in->options->feature_names, *end = p + strlen(p); p < end;) {
+		size_t size = text_utf8(p, end);
+		if (size == 0)
+			return err_set(info, ERR_USAGE, "--feature-names is not valid UTF-8");
+		p += size;
+	}
 	return ERR_OK;
 }
 

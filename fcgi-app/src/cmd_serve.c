@@ -59,7 +59,7 @@ static const struct options_row rows[] = {
 	 .help = "Read these options from FILE first, as \"name = value\" lines; the command line has the last word."},
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
 	{"default-model", TEXT(default_model), .initial = "", .value = "NAME",
-	 .help = "The model of /predict; without it, the only one of the store."},
+	 .help = "The model of /predict; without it, the only one of the store, or the only one that has a champion."},
 	{"threads", INTEGER(threads, 0, 256), .initial = "0", .value = "N",
 	 .help = "Worker threads; each answers one request at a time. 0 means one a processor, and at least two."},
 	{"body-max-bytes", INTEGER(body_max_bytes, 1024, 1LL << 30), .initial = "33554432", .value = "N",

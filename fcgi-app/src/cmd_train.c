@@ -446,6 +446,31 @@ publish(struct job *job, struct err_info *info)
 	return e;
 }
 
+/* A store that takes no version is found out before the training, not after it. */
+static enum err
+check_store(const struct job *job, struct err_info *info)
+{
+	struct store_edit edit;
+	char folder[PATH_MAX];
+	enum err e = models_lock(&edit, job->options->models, true, info);
+
+	if (e == ERR_OK)
+		e = store_edit_begin(&edit, job->options->name, folder, info);
+	store_edit_release(&edit);
+	return e;
+}
+
+static enum err
+check_example(const struct job *job, struct err_info *info)
+{
+	if (job->options->example[0] == '\0')
+		return ERR_OK;
+	float *row = calloc(job->data.features.n, sizeof *row);
+	enum err e = row != NULL ? take_example(job, row, info) : err_set(info, ERR_OUT_OF_MEMORY, "no memory for the example");
+	free(row);
+	return e;
+}
+
 static enum err
 run(struct job *job, struct err_info *info)
 {
@@ -454,7 +479,11 @@ run(struct job *job, struct err_info *info)
 	if (e == ERR_OK)
 		e = make_recipe(job, info);
 	if (e == ERR_OK)
+		e = check_store(job, info);
+	if (e == ERR_OK)
 		e = dataset_init(&job->data, job->options->data, job->options->columns, job->options->target, info);
+	if (e == ERR_OK)
+		e = check_example(job, info);
 	if (e == ERR_OK)
 		e = arrange(job, info);
 	if (e == ERR_OK)
@@ -530,6 +559,8 @@ cmd_train(int argc, char **argv)
 	free(o);
 	if (e == ERR_OK && help)
 		options_print_help(&train_options, stdout);
+	if (e == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		e = err_set(&info, ERR_FILE, "cannot write to standard output");
 	if (e != ERR_OK)
 		(void)fprintf(stderr, "futaie train: %s\n", info.text);
 	return e == ERR_OK ? EXIT_DONE : e == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;

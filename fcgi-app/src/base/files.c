@@ -133,8 +133,11 @@ files_rename(const char *from_dir, const char *from, const char *to_dir, const c
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", to_dir);
 	if (rename(old, new) != 0)
 		return err_set(info, ERR_FILE, "%s: cannot give it the name %s: %s", old, new, strerror(errno));
-	enum err e = sync_folder(to_dir, info);
-	return e == ERR_OK && strcmp(from_dir, to_dir) != 0 ? sync_folder(from_dir, info) : e;
+	struct err_info why;
+	enum err e = sync_folder(to_dir, &why);
+	if (e == ERR_OK && strcmp(from_dir, to_dir) != 0)
+		e = sync_folder(from_dir, &why);
+	return e == ERR_OK ? ERR_OK : err_set(info, e, "%s is changed, but a loss of power may undo it: %s", new, why.text);
 }
 
 enum err

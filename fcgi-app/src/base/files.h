@@ -24,11 +24,12 @@ enum err files_write(const char *path, const void *bytes, size_t len, struct err
 
 /*
  * Gives the file `name` of the folder `dir` new contents at once: readers, and whoever looks after a loss of power, find the old ones or the
- * new. On ERR_FILE the old ones are there. One process at a time, since the file is first written as ".NAME.new".
+ * new. On ERR_FILE the old ones are there, unless the sentence says that a loss of power may undo the change: then it is made, but could not be
+ * forced to the disk. One process at a time, since the file is first written as ".NAME.new".
  */
 enum err files_replace(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info);
 
-/* Renames and forces both folders to the disk. A folder may take the place of an empty one. */
+/* Renames and forces both folders to the disk; failures as with files_replace(). A folder may take the place of an empty one. */
 enum err files_rename(const char *from_dir, const char *from, const char *to_dir, const char *to, struct err_info *info);
 
 /* Makes a folder with mode 0777 less the umask, and forces the one above it to the disk. */

@@ -40,7 +40,7 @@ void store_edit_release(struct store_edit *edit);
  */
 enum err store_edit_begin(struct store_edit *edit, const char *name, char folder[PATH_MAX], struct err_info *info);
 
-/* Adds the version that was begun, under its number; on ERR_FILE the store is as before. */
+/* Adds the version that was begun, under its number; failures here and below as with files_replace(): the store is as before, or the sentence says not. */
 enum err store_edit_add(struct store_edit *edit, struct err_info *info);
 
 /* Replaces aliases.json of a model: `n` aliases. */

@@ -268,11 +268,30 @@ prove_champions(const struct catalog_source *source, const struct shelf *old, en
 	return ERR_OK;
 }
 
+/* The only model, or the only one with a champion: another that is not promoted yet must not take /predict away. NULL where there is none. */
+static const struct entry *
+only_model(const struct shelf *shelf)
+{
+	const struct entry *only = NULL;
+
+	if (shelf->store.n_models == 1)
+		return &shelf->entries[0];
+	for (size_t i = 0; i < shelf->store.n_models; i++) {
+		const struct entry *entry = &shelf->entries[i];
+		if (store_alias(entry->stored, "champion") == NULL && entry->champion == NULL)
+			continue;
+		if (only != NULL)
+			return NULL;
+		only = entry;
+	}
+	return only;
+}
+
 static enum err
 choose_default(const struct catalog_source *source, struct shelf *shelf, struct err_info *info)
 {
 	if (source->default_model[0] == '\0') {
-		shelf->standard = shelf->store.n_models == 1 ? &shelf->entries[0] : NULL;
+		shelf->standard = only_model(shelf);
 		return ERR_OK;
 	}
 	shelf->standard = shelf_find(shelf, source->default_model);

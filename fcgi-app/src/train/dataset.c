@@ -116,7 +116,12 @@ take_names(struct reading *in)
 		return err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for the columns' names");
 	in->target_column = in->n_columns;
 	for (size_t i = 0; i < in->n_columns; i++) {
-		if (in->target_column == in->n_columns && strcmp(in->names[i], in->target) == 0)
+		bool is_target = strcmp(in->names[i], in->target) == 0;
+		if (is_target && in->target_column < in->n_columns) {
+			free(features);
+			return err_set(in->info, ERR_BAD_CSV, "%s has two columns \"%.64s\", the target", in->path, in->target);
+		}
+		if (is_target)
 			in->target_column = i;
 		else
 			features[n++] = in->names[i];

@@ -9,10 +9,15 @@
 #include <xgboost/c_api.h>
 
 #include "model/booster.h"
+#include "model/model.h"
 
 struct learner {
+	const struct features *features; /* borrowed */
+	const struct learner_parameter *parameters;
+	size_t n_parameters;
 	BoosterHandle handle;                  /* owned */
 	DMatrixHandle matrices[LEARNER_PARTS]; /* owned; NULL for a part without rows */
+	struct buf remembered;                 /* a model file */
 };
 
 static const char *const part_names[LEARNER_PARTS] = {"train", "validation", "test"};
@@ -32,22 +37,25 @@ open_matrix(const struct features *f, const struct learner_rows *rows, DMatrixHa
 	return ERR_OK;
 }
 
+/* A model as the parameters say, with what was remembered where there is something. */
 static enum err
-open_booster(struct learner *l, const struct features *f, const struct learner_parameter *parameters, size_t n,
-			 struct err_info *info)
+open_booster(const struct learner *l, BoosterHandle *out, struct err_info *info)
 {
 	DMatrixHandle cached[LEARNER_PARTS]; /* so that predictions for the metrics go on from round to round */
 	bst_ulong n_cached = 0;
+	const struct features *f = l->features;
 
 	for (size_t i = 0; i <= LEARNER_VALIDATION; i++)
 		if (l->matrices[i] != NULL)
 			cached[n_cached++] = l->matrices[i];
-	if (XGBoosterCreate(cached, n_cached, &l->handle) != 0 || XGBoosterSetParam(l->handle, "validate_parameters", "true") != 0)
+	if (XGBoosterCreate(cached, n_cached, out) != 0 || XGBoosterSetParam(*out, "validate_parameters", "true") != 0)
 		return booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot start");
-	for (size_t i = 0; i < n; i++)
-		if (XGBoosterSetParam(l->handle, parameters[i].name, parameters[i].value) != 0)
-			return booster_failed(info, ERR_USAGE, parameters[i].name);
-	if (XGBoosterSetStrFeatureInfo(l->handle, "feature_name", (const char **)f->names, f->n) != 0)
+	if (l->remembered.len > 0 && XGBoosterLoadModelFromBuffer(*out, l->remembered.data, l->remembered.len) != 0)
+		return booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot load the model of the best round");
+	for (size_t i = 0; i < l->n_parameters; i++)
+		if (XGBoosterSetParam(*out, l->parameters[i].name, l->parameters[i].value) != 0)
+			return booster_failed(info, ERR_USAGE, l->parameters[i].name);
+	if (XGBoosterSetStrFeatureInfo(*out, "feature_name", (const char **)f->names, f->n) != 0)
 		return booster_failed(info, ERR_BAD_MODEL, "XGBoost does not take the features' names");
 	return ERR_OK;
 }
@@ -62,11 +70,15 @@ learner_open(const struct features *features, const struct learner_rows parts[LE
 	*out = NULL;
 	if (l == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory to learn with");
+	l->features = features;
+	l->parameters = parameters;
+	l->n_parameters = n_parameters;
+	buf_init(&l->remembered, MODEL_FILE_MAX);
 	for (size_t i = 0; i < LEARNER_PARTS && e == ERR_OK; i++)
 		if (parts[i].n > 0)
 			e = open_matrix(features, &parts[i], &l->matrices[i], info);
 	if (e == ERR_OK)
-		e = open_booster(l, features, parameters, n_parameters, info);
+		e = open_booster(l, &l->handle, info);
 	if (e != ERR_OK) {
 		learner_free(l);
 		return e;
@@ -85,6 +97,7 @@ learner_free(struct learner *l)
 	for (size_t i = 0; i < LEARNER_PARTS; i++)
 		if (l->matrices[i] != NULL)
 			(void)XGDMatrixFree(l->matrices[i]);
+	buf_release(&l->remembered);
 	free(l);
 }
 
@@ -158,6 +171,17 @@ learner_evaluate(struct learner *l, int round, bool with_test, struct learner_sc
 	return ERR_OK;
 }
 
+bool
+learner_can_cut(const struct learner *l)
+{
+	bool can = true;
+
+	for (size_t i = 0; i < l->n_parameters; i++)
+		if (strcmp(l->parameters[i].name, "booster") == 0)
+			can = strcmp(l->parameters[i].value, "dart") != 0 && strcmp(l->parameters[i].value, "gblinear") != 0;
+	return can;
+}
+
 enum err
 learner_cut(struct learner *l, int rounds, struct err_info *info)
 {
@@ -167,6 +191,29 @@ learner_cut(struct learner *l, int rounds, struct err_info *info)
 		return booster_failed(info, ERR_MODEL_FAILED, "the model cannot be cut at its best round; train with --validation 0");
 	(void)XGBoosterFree(l->handle);
 	l->handle = cut;
+	return ERR_OK;
+}
+
+enum err
+learner_remember(struct learner *l, struct err_info *info)
+{
+	buf_reset(&l->remembered);
+	return learner_save(l, &l->remembered, info);
+}
+
+enum err
+learner_recall(struct learner *l, struct err_info *info)
+{
+	BoosterHandle recalled = NULL;
+	enum err e = open_booster(l, &recalled, info);
+
+	if (e != ERR_OK) {
+		if (recalled != NULL)
+			(void)XGBoosterFree(recalled);
+		return e;
+	}
+	(void)XGBoosterFree(l->handle);
+	l->handle = recalled;
 	return ERR_OK;
 }
 

@@ -41,7 +41,7 @@ struct learner_rows {
 /* Not for two threads at once. It uses as many threads as the parameter nthread says, or a processor each. */
 struct learner;
 
-/* ERR_USAGE with XGBoost's sentence where it refuses a parameter; unknown ones it only warns of, on standard error. */
+/* `features` and `parameters` are borrowed for its life. ERR_USAGE with XGBoost's sentence where it refuses a parameter; unknown ones it only warns of, on standard error. */
 enum err learner_open(const struct features *features, const struct learner_rows parts[LEARNER_PARTS],
 					  const struct learner_parameter *parameters, size_t n_parameters, struct learner **out, struct err_info *info);
 void learner_free(struct learner *l);
@@ -52,8 +52,18 @@ enum err learner_update(struct learner *l, int round, struct err_info *info);
 /* The metrics after that round; the held-out part only where `with_test`, since it takes time. */
 enum err learner_evaluate(struct learner *l, int round, bool with_test, struct learner_scores *scores, struct err_info *info);
 
-/* Keeps the first `rounds` rounds. gblinear has no rounds to cut: ERR_MODEL_FAILED. */
+/*
+ * True where the model of an earlier round is a part of the later one, as with gbtree: dart weights earlier trees anew, and gblinear has none. Those
+ * are kept round by round instead.
+ */
+bool learner_can_cut(const struct learner *l);
+
+/* Keeps the first `rounds` rounds, where learner_can_cut(). */
 enum err learner_cut(struct learner *l, int rounds, struct err_info *info);
+
+/* Remembers the model as it is now, in place of what was remembered; learner_recall() makes it the model again. */
+enum err learner_remember(struct learner *l, struct err_info *info);
+enum err learner_recall(struct learner *l, struct err_info *info);
 
 /* Appends the model file, UBJSON. */
 enum err learner_save(struct learner *l, struct buf *out, struct err_info *info);

@@ -128,6 +128,48 @@ to_text(const cJSON *item)
 	return cJSON_PrintUnformatted(item);
 }
 
+/* As Python's xgboost.train() takes lists: constraints as a tuple, "(1,0)"; all others as JSON. */
+static char *
+to_tuple(const cJSON *list)
+{
+	char *text = cJSON_PrintUnformatted(list);
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	if (len >= 2) {
+		text[0] = '(';
+		text[len - 1] = ')';
+	}
+	return text;
+}
+
+static enum err
+add_parameter(struct recipe *r, const char *name, char *value, struct err_info *info)
+{
+	if (value == NULL || r->n_parameters == PARAMETERS_MAX) {
+		free(value);
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters, or more than %d", PARAMETERS_MAX);
+	}
+	r->parameters[r->n_parameters++] = (struct learner_parameter){.name = name, .value = value};
+	return ERR_OK;
+}
+
+/* Several metrics are as many parameters of one name. */
+static enum err
+add_item(struct recipe *r, const cJSON *item, struct err_info *info)
+{
+	const cJSON *each;
+	enum err e = ERR_OK;
+
+	if (cJSON_IsArray(item) && strcmp(item->string, "eval_metric") == 0) {
+		cJSON_ArrayForEach (each, item)
+			if (e == ERR_OK)
+				e = add_parameter(r, item->string, to_text(each), info);
+		return e;
+	}
+	bool tuple = cJSON_IsArray(item) && strcmp(item->string, "monotone_constraints") == 0;
+	return add_parameter(r, item->string, tuple ? to_tuple(item) : to_text(item), info);
+}
+
 /* Ours are not XGBoost's. */
 static bool
 is_ours(const char *name)
@@ -156,19 +198,13 @@ recipe_finish(struct recipe *r, struct err_info *info)
 	r->rounds = (int)rounds;
 	r->patience = (int)patience;
 	r->seed = (uint64_t)seed;
-	r->parameters = calloc(n, sizeof *r->parameters);
+	r->parameters = calloc(PARAMETERS_MAX, sizeof *r->parameters);
 	if (r->parameters == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
-	cJSON_ArrayForEach (item, r->tree) {
-		if (is_ours(item->string))
-			continue;
-		struct learner_parameter *p = &r->parameters[r->n_parameters];
-		*p = (struct learner_parameter){.name = item->string, .value = to_text(item)};
-		if (p->value == NULL)
-			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
-		r->n_parameters++;
-	}
-	return ERR_OK;
+	cJSON_ArrayForEach (item, r->tree)
+		if (e == ERR_OK && !is_ours(item->string))
+			e = add_item(r, item, info);
+	return e;
 }
 
 char *

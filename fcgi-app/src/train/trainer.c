@@ -48,6 +48,7 @@ trainer_run(struct learner *l, const struct trainer_options *options, int *round
 		.options = options, .progress = {.rounds = options->rounds, .best_value = (double)NAN}, .start_ns = clock_now_ns()};
 	struct trainer_progress *p = &t.progress;
 	struct learner_scores scores;
+	bool remembers = options->patience > 0 && !learner_can_cut(l);
 
 	do {
 		enum err e = learner_update(l, p->round, info);
@@ -57,9 +58,13 @@ trainer_run(struct learner *l, const struct trainer_options *options, int *round
 			return e;
 		p->round++;
 		note(&t, &scores);
+		if (remembers && p->best_round == p->round && (e = learner_remember(l, info)) != ERR_OK)
+			return e;
 		if (options->report != NULL && (is_done(&t) || (options->period > 0 && p->round % options->period == 0)))
 			options->report(options->context, p);
 	} while (!is_done(&t));
 	*rounds = options->patience > 0 ? p->best_round : p->round;
-	return *rounds < p->round ? learner_cut(l, *rounds, info) : ERR_OK;
+	if (*rounds == p->round)
+		return ERR_OK;
+	return remembers ? learner_recall(l, info) : learner_cut(l, *rounds, info);
 }

@@ -26,7 +26,7 @@ struct trainer_options {
 };
 
 /*
- * Trains, and cuts the model at its best round where it has a validation part and patience. `rounds` gets how many it has then.
+ * Trains, and makes the model that of its best round where it has a validation part and patience. `rounds` gets how many it has then.
  */
 enum err trainer_run(struct learner *l, const struct trainer_options *options, int *rounds, struct err_info *info);
 
