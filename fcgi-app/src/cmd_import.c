@@ -16,8 +16,6 @@
 #include "model/trial.h"
 #include "model/versions.h"
 
-enum { DESCRIPTION_MAX = 64 * 1024 * 1024 };
-
 /* Since then base_score is an array in a string. */
 #define BRACKETS_SINCE "3.1.0"
 
@@ -82,10 +80,11 @@ read_file(struct import *in, struct err_info *info)
 	if (in->options->golden[0] != '\0' || strverscmp(in->xgboost_version, BRACKETS_SINCE) < 0 ||
 		strverscmp(booster_library_version(library), BRACKETS_SINCE) >= 0)
 		return ERR_OK;
-	return err_set(info, ERR_BAD_MODEL,
-				   "%s: it was saved by XGBoost %s, whose base_score libxgboost %s reads wrongly without a word; save it with XGBoost 3.0 or "
-				   "older, or give --golden FILE to show that it answers right here",
-				   in->file, in->xgboost_version, library);
+	return err_set(
+		info, ERR_BAD_MODEL,
+		"%s: it was saved by XGBoost %s, whose base_score libxgboost %s reads wrongly without a word; save it with XGBoost 3.0 or "
+		"older, or give --golden FILE to show that it answers right here",
+		in->file, in->xgboost_version, library);
 }
 
 static enum err
@@ -94,7 +93,7 @@ describe(struct import *in, const char *path, struct err_info *info)
 	struct buf json;
 	struct err_info why;
 
-	buf_init(&json, DESCRIPTION_MAX);
+	buf_init(&json, DESCRIBE_JSON_MAX);
 	enum err e = trial_describe(TRIAL_SELF, path, &json, &why);
 	if (e == ERR_OK)
 		e = json_document("the description of the model", buf_peek(&json), json.len, &in->description, &why);
@@ -173,17 +172,25 @@ take_names(struct import *in, const cJSON *list, struct err_info *info)
 	return ERR_OK;
 }
 
-static void
-take_types(struct import *in, const cJSON *list)
+static enum err
+take_types(struct import *in, const cJSON *list, struct err_info *info)
 {
+	static const char *const known[] = {"float", "int", "i", "q", "c"};
 	const cJSON *item;
 	size_t i = 0;
 
 	for (; i < in->n_features; i++)
 		in->types[i] = "float";
 	i = 0;
-	cJSON_ArrayForEach (item, list)
-		in->types[i++] = strcmp(item->valuestring, "c") == 0 ? "categorical" : item->valuestring;
+	cJSON_ArrayForEach (item, list) {
+		size_t k = 0;
+		while (k < sizeof known / sizeof known[0] && (!cJSON_IsString(item) || strcmp(item->valuestring, known[k]) != 0))
+			k++;
+		if (i == in->n_features || k == sizeof known / sizeof known[0])
+			return err_set(info, ERR_BAD_MODEL, "%s: the type of feature %zu is none of float, int, i, q and c", in->file, i);
+		in->types[i++] = strcmp(known[k], "c") == 0 ? "categorical" : known[k];
+	}
+	return ERR_OK;
 }
 
 static enum err
@@ -203,8 +210,7 @@ find_features(struct import *in, struct err_info *info)
 		e = make_names(in, info);
 	if (e == ERR_OK)
 		e = take_names(in, names, info);
-	take_types(in, cJSON_GetObjectItemCaseSensitive(in->description, "types"));
-	return e;
+	return e == ERR_OK ? take_types(in, cJSON_GetObjectItemCaseSensitive(in->description, "types"), info) : e;
 }
 
 /* The golden rows of --golden, or the model's own answers to made-up rows. */

@@ -22,7 +22,7 @@
 static const struct options_row rows[] = {
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
 	{"json", FLAG(json), .help = "With list and show: print JSON."},
-	{"feature-names", TEXT(feature_names), .initial = "", .value = "A,B,…",
+	{"feature-names", TEXT(feature_names), .initial = "", .value = "A,B,...",
 	 .help = "With import: the features' names in the model's order, where the file holds none. Without them they are f0, f1 and "
 			 "so on."},
 	{"golden", TEXT(golden), .initial = "", .value = "FILE",
@@ -289,7 +289,8 @@ print_version(const char *dir, const struct store_model *m, long number, struct 
 	struct manifest manifest;
 
 	(void)snprintf(version, sizeof version, "%d", (int)number);
-	(void)snprintf(folder, sizeof folder, "%.3000s/%s/%s", dir, m->name, version);
+	if (!store_version_folder(folder, sizeof folder, dir, m->name, version))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	enum err e = manifest_init(&manifest, folder, m->name, version, info);
 	if (e != ERR_OK)
 		return e;
@@ -309,10 +310,12 @@ print_version(const char *dir, const struct store_model *m, long number, struct 
 static enum err
 print_manifest(const char *dir, const char *name, const char *version, struct err_info *info)
 {
+	char folder[PATH_MAX];
 	char path[PATH_MAX];
 	struct buf text;
 
-	(void)snprintf(path, sizeof path, "%.3000s/%s/%s/manifest.json", dir, name, version);
+	if (!store_version_folder(folder, sizeof folder, dir, name, version) || !files_join(path, sizeof path, folder, "manifest.json"))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	buf_init(&text, MANIFEST_FILE_MAX);
 	enum err e = files_read(path, &text, info);
 	if (e == ERR_OK)
@@ -337,8 +340,16 @@ show(const struct models_options *o, char **operands, struct err_info *info)
 	} else if (e == ERR_OK) {
 		(void)printf("%-8s %-21s %-20s %8s  %-12s  %-7s %s\n", "VERSION", "CREATED", "OBJECTIVE", "FEATURES", "SHA256", "PROVEN",
 					 "ALIASES");
-		for (size_t i = 0; i < m->n_versions && e == ERR_OK; i++)
-			e = print_version(o->models, m, m->versions[i], info);
+		size_t n_broken = 0;
+		for (size_t i = 0; i < m->n_versions; i++) {
+			struct err_info why;
+			if (print_version(o->models, m, m->versions[i], &why) == ERR_OK)
+				continue;
+			(void)fprintf(stderr, "futaie models: version %ld: %s\n", m->versions[i], why.text);
+			n_broken++;
+		}
+		if (n_broken > 0)
+			e = err_set(info, ERR_FILE, "versions that cannot be read: %zu", n_broken);
 	}
 	store_release(&store);
 	return e;

@@ -50,7 +50,7 @@ static const struct options_row rows[] = {
 			 "is missing."},
 	{"target", TEXT(target), .initial = "", .value = "COLUMN", .help = "The column that is to be predicted."},
 	{"name", TEXT(name), .initial = "", .value = "NAME", .help = "The model that gets a new version."},
-	{"columns", TEXT(columns), .initial = "", .value = "A,B,…", .help = "The columns' names, for a file without a header."},
+	{"columns", TEXT(columns), .initial = "", .value = "A,B,...", .help = "The columns' names, for a file without a header."},
 	{"params", TEXT(params), .initial = "", .value = "FILE.json",
 	 .help =
 		 "XGBoost's parameters as a JSON object, with num_boost_round and early_stopping_rounds as in Python's xgboost.train()."},
@@ -69,7 +69,7 @@ static const struct options_row rows[] = {
 	{"test", TEXT(test), .initial = "0.2", .value = "SHARE",
 	 .help = "Share of the rows that is held out: neither training nor early stopping sees it, and the printed metric is of it."},
 	{"validation", TEXT(validation), .initial = "0.1", .value = "SHARE", .help = "Share of the rows that tells when to stop."},
-	{"example", TEXT(example), .initial = "", .value = "A,B,…",
+	{"example", TEXT(example), .initial = "", .value = "A,B,...",
 	 .help =
 		 "A row, in the features' order, that is to be the first golden row; the others are made up within the features' ranges."},
 	{"threads", INTEGER(threads, 0, 1024), .initial = "0", .value = "N",
@@ -291,10 +291,12 @@ take_example(const struct job *job, float *row, struct err_info *info)
 	size_t n = job->data.features.n;
 
 	for (size_t i = 0; i < n; i++) {
+		p += strspn(p, " ");
 		const char *after = p;
 		if (*p == ',' || *p == '\0')
 			row[i] = NAN;
-		else if (text_float(p, end, TEXT_CSV, &row[i], &after) != TEXT_OK || (*after != ',' && *after != '\0'))
+		else if (text_float(p, end, TEXT_CSV, &row[i], &after) != TEXT_OK ||
+				 (after += strspn(after, " "), *after != ',' && *after != '\0'))
 			return err_set(info, ERR_USAGE, "--example: value %zu is no number", i + 1);
 		if ((*after == '\0') != (i + 1 == n))
 			return err_set(info, ERR_USAGE, "--example must have %zu values, one a feature", n);

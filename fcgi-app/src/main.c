@@ -1,5 +1,6 @@
 /* main.c - futaie SUBCOMMAND */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,7 @@ main(int argc, char **argv)
 {
 	if (!fill_descriptors())
 		return EXIT_FAILED;
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored, as some starters leave it, no child's end could be learnt */
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -83,3 +83,17 @@ class Store:
         """Makes the manifest agree with a changed model file."""
         found = hashlib.sha256(self.model_file(name, version).read_bytes()).hexdigest()
         self.change_manifest(name, version, lambda manifest: manifest.update(sha256=found))
+
+    def prove(self):
+        """Puts the proof of every version on record, as promote does, so that a server starts no trials; the aliases stay."""
+        for path in sorted(self.path.glob("*/*/manifest.json")):
+            name, version = path.parent.parent.name, path.parent.name
+            aliases = self.path / name / "aliases.json"
+            before = aliases.read_bytes() if aliases.exists() else None
+            run = stack.run_futaie("models", "promote", name, version, "--models", self.path)
+            assert run.returncode == 0, run
+            if before is None:
+                aliases.unlink()
+            else:
+                aliases.write_bytes(before)
+        return self

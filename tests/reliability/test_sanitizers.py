@@ -82,7 +82,7 @@ def store():
         made.fixture(mixed.SWAPPED, version=version)
     for name in FIXTURES:
         made.fixture(name)
-    return made
+    return made.prove()
 
 
 class Reloads:

@@ -76,8 +76,8 @@ refuses_data(void **state)
 	check_bad_data("a,y\n1\n", "", ERR_BAD_CSV, "line 2 has 1 cells; there are 2 columns");
 	check_bad_data("a,y\n1,\"2\n", "", ERR_BAD_CSV, "line 2, column 2: a quoted cell does not end");
 	check_bad_data("a,b\n1,2\n", "", ERR_MISSING_FEATURE, "has no column \"y\" for the target; its first is \"a\"");
-	check_bad_data("a,a,y\n1,2,3\n", "", ERR_BAD_MANIFEST, "two features are named \"a\"");
-	check_bad_data("y,y\n1,2\n", "", ERR_BAD_CSV, "has two columns \"y\", the target");
+	check_bad_data("a,a,y\n1,2,3\n", "", ERR_BAD_CSV, "line 1, column 2: the name \"a\" stands twice");
+	check_bad_data("y,y\n1,2\n", "", ERR_BAD_CSV, "line 1, column 2: the name \"y\" stands twice");
 	check_bad_data("y\n1\n2\n", "", ERR_BAD_MANIFEST, "a model has 1 to");
 	check_bad_data("a,,y\n1,2,3\n", "", ERR_BAD_CSV, "line 1, column 2: the name is empty");
 	check_bad_data("1,2\n3,4\n", "", ERR_BAD_CSV, "line 1 holds numbers, not names; name the columns with --columns");

@@ -148,7 +148,7 @@ limits_the_process(void **state)
 		struct rlimit core;
 		struct rlimit cpu;
 		struct rlimit file;
-		trial_limit((size_t)16 * TRIAL_BYTES_A_SECOND);
+		trial_limit((long)getppid(), (size_t)16 * TRIAL_BYTES_A_SECOND);
 		(void)getrlimit(RLIMIT_CORE, &core);
 		(void)getrlimit(RLIMIT_CPU, &cpu);
 		(void)getrlimit(RLIMIT_FSIZE, &file);

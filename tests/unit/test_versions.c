@@ -283,14 +283,14 @@ leftovers_are_removed(void **state)
 	struct store_edit edit;
 
 	(void)state;
-	assert_int_equal(mkdir(folder_path(".new-abc"), 0755), 0);
-	assert_int_equal(mkdir(folder_path(".old-house-7"), 0755), 0);
+	assert_int_equal(mkdir(folder_path(".futaie-new-abc"), 0755), 0);
+	assert_int_equal(mkdir(folder_path(".futaie-old-house-7"), 0755), 0);
 	assert_int_equal(mkdir(folder_path(".git"), 0755), 0);
-	folder_write(folder_path(".new-abc/file"), "x");
+	folder_write(folder_path(".futaie-new-abc/file"), "x");
 	lock_store(&edit);
 	store_edit_release(&edit);
-	assert_int_not_equal(access(folder_path(".new-abc"), F_OK), 0);
-	assert_int_not_equal(access(folder_path(".old-house-7"), F_OK), 0);
+	assert_int_not_equal(access(folder_path(".futaie-new-abc"), F_OK), 0);
+	assert_int_not_equal(access(folder_path(".futaie-old-house-7"), F_OK), 0);
 	assert_int_equal(access(folder_path(".git"), F_OK), 0);
 }
 

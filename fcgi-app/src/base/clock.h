@@ -2,6 +2,7 @@
 #ifndef FUTAIE_CLOCK_H
 #define FUTAIE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,16 +19,21 @@ clock_now_ns(void)
 
 enum { CLOCK_RFC3339 = 32 };
 
+#define CLOCK_LAST_S 253402300799LL /* the end of the year 9999 */
+
 /*
  * The time now in UTC as RFC 3339 with seconds, "2026-11-23T10:40:00Z"; that of SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)
- * where the environment has it, so that what is made from the same input is the same.
+ * where the environment has such a number, so that what is made from the same input is the same.
  */
 static inline const char *
 clock_rfc3339(char out[CLOCK_RFC3339])
 {
 	const char *fixed = getenv("SOURCE_DATE_EPOCH");
-	time_t now = fixed != NULL ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
-	struct tm utc;
+	char *end = NULL;
+	long long seconds = fixed != NULL ? strtoll(fixed, &end, 10) : -1;
+	bool is_time = fixed != NULL && end != fixed && *end == '\0' && seconds >= 0 && seconds <= CLOCK_LAST_S;
+	time_t now = is_time ? (time_t)seconds : time(NULL);
+	struct tm utc = {0};
 
 	(void)gmtime_r(&now, &utc);
 	(void)strftime(out, CLOCK_RFC3339, "%Y-%m-%dT%H:%M:%SZ", &utc);

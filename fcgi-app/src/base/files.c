@@ -110,9 +110,8 @@ files_write(const char *path, const void *bytes, size_t len, struct err_info *in
 	return err_set(info, ERR_FILE, "%s: cannot write it: %s", path, strerror(error));
 }
 
-/* Names in a folder are on the disk only once the folder itself is. */
-static enum err
-sync_folder(const char *dir, struct err_info *info)
+enum err
+files_sync_folder(const char *dir, struct err_info *info)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool done = fd >= 0 && fsync(fd) == 0;
@@ -134,9 +133,9 @@ files_rename(const char *from_dir, const char *from, const char *to_dir, const c
 	if (rename(old, new) != 0)
 		return err_set(info, ERR_FILE, "%s: cannot give it the name %s: %s", old, new, strerror(errno));
 	struct err_info why;
-	enum err e = sync_folder(to_dir, &why);
+	enum err e = files_sync_folder(to_dir, &why);
 	if (e == ERR_OK && strcmp(from_dir, to_dir) != 0)
-		e = sync_folder(from_dir, &why);
+		e = files_sync_folder(from_dir, &why);
 	return e == ERR_OK ? ERR_OK : err_set(info, e, "%s is changed, but a loss of power may undo it: %s", new, why.text);
 }
 
@@ -164,7 +163,7 @@ files_make_folder(const char *dir, const char *name, struct err_info *info)
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	if (mkdir(path, 0777) != 0)
 		return err_set(info, ERR_FILE, "%s: cannot make the folder: %s", path, strerror(errno));
-	return sync_folder(dir, info);
+	return files_sync_folder(dir, info);
 }
 
 static int
@@ -173,7 +172,7 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 	(void)st;
 	(void)type;
 	(void)where;
-	return remove(path);
+	return remove(path) != 0 && errno != ENOENT ? -1 : 0; /* somebody else may have been faster */
 }
 
 enum err

@@ -35,6 +35,9 @@ enum err files_rename(const char *from_dir, const char *from, const char *to_dir
 /* Makes a folder with mode 0777 less the umask, and forces the one above it to the disk. */
 enum err files_make_folder(const char *dir, const char *name, struct err_info *info);
 
+/* Forces the names in a folder to the disk. */
+enum err files_sync_folder(const char *dir, struct err_info *info);
+
 /* Removes a file or a folder with all that is in it; what is not there is fine. */
 enum err files_remove_tree(const char *path, struct err_info *info);
 

@@ -7,7 +7,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { DESCRIBE_ROWS = 16 /* made-up rows with the model's answers */ };
+enum {
+	DESCRIBE_ROWS = 16,                  /* made-up rows with the model's answers */
+	DESCRIBE_JSON_MAX = 64 * 1024 * 1024 /* most bytes of a description */
+};
 
 enum describe_kind {
 	DESCRIBE_UBJSON,

@@ -53,7 +53,9 @@ write_features(struct buf *out, const struct manifest_draft *d)
 	for (size_t i = 0; i < d->n_features; i++) {
 		buf_str(out, "    {\"name\": ");
 		text_json_string(out, d->names[i], strlen(d->names[i]));
-		buf_printf(out, ", \"type\": \"%s\"", d->types != NULL ? d->types[i] : "float");
+		const char *type = d->types != NULL ? d->types[i] : "float";
+		buf_str(out, ", \"type\": ");
+		text_json_string(out, type, strlen(type));
 		if (d->distributions != NULL) {
 			buf_str(out, ",\n     \"distribution\": ");
 			write_distribution(out, &d->distributions[i]);

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/files.h"
 #include "model/manifest.h"
+#include "model/store.h"
 
 struct model {
 	struct manifest manifest;
@@ -57,8 +58,7 @@ model_open(const char *store, const char *name, const char *version, struct mode
 	*out = NULL;
 	if (m == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for model %s version %s", name, version);
-	int n = snprintf(dir, sizeof dir, "%s/%s/%s", store, name, version);
-	if (n < 0 || (size_t)n >= sizeof dir)
+	if (!store_version_folder(dir, sizeof dir, store, name, version))
 		e = err_set(&inner, ERR_FILE, "the path is too long");
 	else
 		e = model_load(m, dir, name, version, &inner);

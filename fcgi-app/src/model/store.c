@@ -15,10 +15,18 @@
 #include "base/json.h"
 #include "base/text.h"
 
-enum { ALIASES_FILE_MAX = 64 * 1024, SETTLED_NS = 20000000 /* several ticks of the kernel's clock */ };
+enum { SETTLED_NS = 20000000 /* several ticks of the kernel's clock */ };
 
 static enum err read_model(struct store_model *m, const char *store, const char *name, struct err_info *info);
 static void release_model(struct store_model *m);
+
+bool
+store_version_folder(char *out, size_t cap, const char *store, const char *name, const char *version)
+{
+	int n = snprintf(out, cap, "%s/%s/%s", store, name, version);
+
+	return n >= 0 && (size_t)n < cap;
+}
 
 bool
 store_is_name(const char *text)
@@ -67,8 +75,9 @@ add_model(struct store *s, const char *dir, const char *name, struct err_info *i
 	if (e == ERR_OUT_OF_MEMORY)
 		return err_set(info, e, "%s", why.text);
 	if (e != ERR_OK) {
-		release_model(m);
-		(void)snprintf(m->name, sizeof m->name, "%s", name);
+		free(m->aliases);
+		m->aliases = NULL;
+		m->n_aliases = 0;
 		(void)snprintf(m->problem, sizeof m->problem, "%s", why.text);
 	}
 	return ERR_OK;
@@ -157,7 +166,8 @@ store_stamp(const char *dir)
 	(void)closedir(d);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	return newest_ns + SETTLED_NS > now_ns ? hash(sum, &now_ns, sizeof now_ns) : sum;
+	int64_t age_ns = now_ns - newest_ns; /* below zero where a clock was set back, or is another machine's */
+	return age_ns > -SETTLED_NS && age_ns < SETTLED_NS ? hash(sum, &now_ns, sizeof now_ns) : sum;
 }
 
 const struct store_model *
@@ -271,7 +281,7 @@ read_aliases(struct store_model *m, const char *dir, struct err_info *info)
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	if (lstat(path, &st) != 0 && errno == ENOENT) /* a dangling link is there, and broken */
 		return ERR_OK;
-	buf_init(&text, ALIASES_FILE_MAX);
+	buf_init(&text, STORE_ALIASES_BYTES);
 	enum err e = files_read(path, &text, info);
 	if (e == ERR_OK)
 		e = json_document(path, buf_peek(&text), text.len, &tree, info);
@@ -291,7 +301,11 @@ read_model(struct store_model *m, const char *store, const char *name, struct er
 	if (!files_join(dir, sizeof dir, store, name))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", store);
 	enum err e = read_versions(m, dir, info);
-	if (e == ERR_OK)
-		e = read_aliases(m, dir, info);
-	return e;
+	if (e != ERR_OK) {
+		free(m->versions);
+		m->versions = NULL;
+		m->n_versions = 0;
+		return e;
+	}
+	return read_aliases(m, dir, info);
 }

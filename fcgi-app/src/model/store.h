@@ -11,8 +11,9 @@
 
 enum {
 	STORE_MODELS_MAX = 1000,
-	STORE_VERSIONS_MAX = 10000, /* of one model */
-	STORE_ALIASES_MAX = 100     /* of one model */
+	STORE_VERSIONS_MAX = 10000,     /* of one model */
+	STORE_ALIASES_MAX = 100,        /* of one model */
+	STORE_ALIASES_BYTES = 64 * 1024 /* most of aliases.json */
 };
 
 struct store_alias {
@@ -27,7 +28,8 @@ struct store_model {
 	size_t n_versions;
 	struct store_alias *aliases; /* owned; in the file's order */
 	size_t n_aliases;
-	char problem[ERR_TEXT_MAX]; /* why its folder or its aliases cannot be read, or ""; it has no versions or aliases then */
+	char problem
+		[ERR_TEXT_MAX]; /* why its folder or its aliases cannot be read, or ""; it has no aliases then, and no versions either where its folder cannot */
 };
 
 /* A snapshot of the store; nothing in it follows later changes. A zeroed struct is released. */
@@ -49,6 +51,9 @@ void store_release(struct store *s);
  * since file systems do not tell times apart that are closer.
  */
 uint64_t store_stamp(const char *dir);
+
+/* Writes "STORE/NAME/VERSION" to `out`; false where it does not fit. */
+bool store_version_folder(char *out, size_t cap, const char *store, const char *name, const char *version);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 bool store_is_name(const char *text);

@@ -16,11 +16,11 @@
 #include "base/files.h"
 #include "base/text.h"
 
-enum { WAIT_S = 60, WAIT_STEP_MS = 50, NUMBER_FILE_MAX = 32, ALIASES_MAX_BYTES = 64 * 1024 };
+enum { WAIT_S = 60, WAIT_STEP_MS = 50, NUMBER_FILE_MAX = 32 };
 
 /* What lies in a store and belongs to no model: versions that are being added or removed. */
-#define NEW_PREFIX ".new-"
-#define OLD_PREFIX ".old-"
+#define NEW_PREFIX ".futaie-new-"
+#define OLD_PREFIX ".futaie-old-"
 
 /* The number of the newest version that was ever removed, so that it is not used again. */
 #define NUMBER_FILE "last_version"
@@ -62,19 +62,34 @@ remove_leftovers(const struct store_edit *edit)
 		(void)closedir(d);
 }
 
+/* Where it is not there yet. */
+static enum err
+make_store(const char *dir, struct err_info *info)
+{
+	char above[PATH_MAX];
+
+	if (mkdir(dir, 0777) == 0)
+		return files_join(above, sizeof above, dir, "..") ? files_sync_folder(above, info) : ERR_OK;
+	if (errno == EEXIST)
+		return ERR_OK;
+	return err_set(info, ERR_FILE, "%s: cannot make the model store: %s", dir, strerror(errno));
+}
+
 enum err
 store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edit_wait *waiting, struct err_info *info)
 {
+	enum err e;
+
 	*edit = (struct store_edit){.fd = -1};
 	if (strlen(dir) >= sizeof edit->dir)
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	memcpy(edit->dir, dir, strlen(dir) + 1);
-	if (create && mkdir(dir, 0777) != 0 && errno != EEXIST)
-		return err_set(info, ERR_FILE, "%s: cannot make the model store: %s", dir, strerror(errno));
+	if (create && (e = make_store(dir, info)) != ERR_OK)
+		return e;
 	edit->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (edit->fd < 0)
 		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s", dir, strerror(errno));
-	enum err e = lock(edit, waiting, info);
+	e = lock(edit, waiting, info);
 	if (e == ERR_OK)
 		remove_leftovers(edit);
 	else
@@ -93,24 +108,28 @@ store_edit_release(struct store_edit *edit)
 	*edit = (struct store_edit){.fd = -1};
 }
 
-/* The number in MODEL/last_version, or 0. */
-static long
-read_number(const char *folder)
+/* The number in MODEL/last_version, 0 where there is no such file. One that cannot be read must not let a number be used again. */
+static enum err
+read_number(const char *folder, long *number, struct err_info *info)
 {
 	char path[PATH_MAX];
 	struct buf text;
-	struct err_info ignored;
-	long long number = 0;
+	long long value = 0;
 
+	*number = 0;
+	if (!files_join(path, sizeof path, folder, NUMBER_FILE))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", folder);
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return ERR_OK;
 	buf_init(&text, NUMBER_FILE_MAX);
-	if (files_join(path, sizeof path, folder, NUMBER_FILE) && files_read(path, &text, &ignored) == ERR_OK) {
-		if (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.len--;
-		if (!text_integer(buf_peek(&text), 1, INT_MAX, &number))
-			number = 0;
-	}
+	enum err e = files_read(path, &text, info);
+	if (e == ERR_OK && text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	if (e == ERR_OK && !text_integer(buf_peek(&text), 1, INT_MAX, &value))
+		e = err_set(info, ERR_FILE, "%s: expected the number of the newest version that was removed; write it there", path);
 	buf_release(&text);
-	return (long)number;
+	*number = (long)value;
+	return e;
 }
 
 /* The next version of a model: above all that are there, and all that ever were. */
@@ -129,8 +148,13 @@ next_version(struct store_edit *edit, const struct store *store, struct err_info
 					   STORE_VERSIONS_MAX);
 	if (m == NULL && store->n_models == STORE_MODELS_MAX)
 		return err_set(info, ERR_FILE, "%s holds %d models, the most that are kept", edit->dir, STORE_MODELS_MAX);
-	if (m != NULL && files_join(folder, sizeof folder, edit->dir, edit->name))
-		last = read_number(folder);
+	if (m != NULL) {
+		if (!files_join(folder, sizeof folder, edit->dir, edit->name))
+			return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
+		enum err e = read_number(folder, &last, info);
+		if (e != ERR_OK)
+			return e;
+	}
 	if (m != NULL && m->n_versions > 0 && m->versions[m->n_versions - 1] > last)
 		last = m->versions[m->n_versions - 1];
 	if (last == INT_MAX)
@@ -154,15 +178,14 @@ store_edit_begin(struct store_edit *edit, const char *name, char folder[PATH_MAX
 	if (e != ERR_OK)
 		return e;
 	char staging[PATH_MAX];
-	if (!files_join(staging, sizeof staging, edit->dir, NEW_PREFIX "XXXXXX") || !files_join(model, sizeof model, staging, name) ||
-		!files_join(folder, PATH_MAX, model, edit->version))
+	if (!files_join(staging, sizeof staging, edit->dir, NEW_PREFIX "XXXXXX"))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
 	if (mkdtemp(staging) == NULL)
 		return err_set(info, ERR_FILE, "%s: cannot make a folder in the model store: %s", edit->dir, strerror(errno));
 	memcpy(edit->staging, staging, sizeof staging);
+	if (!files_join(model, sizeof model, staging, name) || !files_join(folder, PATH_MAX, model, edit->version))
+		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
 	e = files_make_folder(staging, name, info);
-	(void)files_join(model, sizeof model, staging, name);
-	(void)files_join(folder, PATH_MAX, model, edit->version);
 	return e == ERR_OK ? files_make_folder(model, edit->version, info) : e;
 }
 
@@ -193,7 +216,7 @@ store_edit_aliases(const struct store_edit *edit, const char *name, const struct
 
 	if (!files_join(folder, sizeof folder, edit->dir, name))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", edit->dir);
-	buf_init(&text, ALIASES_MAX_BYTES);
+	buf_init(&text, STORE_ALIASES_BYTES);
 	buf_char(&text, '{');
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&text, "%s\"%s\": \"%s\"", i == 0 ? "" : ", ", aliases[i].name, aliases[i].version);
@@ -211,8 +234,11 @@ remember_number(const char *folder, const struct store_model *m, const char *ver
 	long number = strtol(version, NULL, 10);
 	char text[NUMBER_FILE_MAX];
 
-	if (m->versions[m->n_versions - 1] != number || read_number(folder) >= number)
-		return ERR_OK;
+	long last;
+	enum err e = read_number(folder, &last, info);
+
+	if (e != ERR_OK || m->versions[m->n_versions - 1] != number || last >= number)
+		return e;
 	int len = snprintf(text, sizeof text, "%ld\n", number);
 	return files_replace(folder, NUMBER_FILE, text, (size_t)len, info);
 }
@@ -230,5 +256,7 @@ store_edit_remove(const struct store_edit *edit, const struct store_model *m, co
 	enum err e = remember_number(folder, m, version, info);
 	if (e == ERR_OK)
 		e = files_rename(folder, version, edit->dir, name, info);
-	return e == ERR_OK ? files_remove_tree(removed, info) : e;
+	if (e == ERR_OK)
+		(void)files_remove_tree(removed, NULL); /* else the next command removes it */
+	return e;
 }

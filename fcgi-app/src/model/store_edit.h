@@ -10,14 +10,14 @@
 #include "model/store.h"
 
 /*
- * How it stays whole: a change is made beside what is there (STORE/.new-…), forced to the disk, and takes its place by one rename(2). A reader
+ * How it stays whole: a change is made beside what is there (STORE/.futaie-new-…), forced to the disk, and takes its place by one rename(2). A reader
  * that comes at any moment, or after a loss of power, finds the store as it was or as it is to be. What a killed command left beside it
  * is removed by the next one. Changes wait for each other by flock(2) on the store's folder; readers take no lock.
  */
 struct store_edit {
 	char dir[PATH_MAX];
 	int fd;                       /* of the folder, locked; -1 when released */
-	char staging[PATH_MAX];       /* STORE/.new-…, or "" */
+	char staging[PATH_MAX];       /* STORE/.futaie-new-…, or "" */
 	char name[MANIFEST_NAME_MAX]; /* of the version that is being added */
 	char version[MANIFEST_VERSION_MAX];
 	bool is_new_model; /* its folder is to be added with it */
@@ -36,7 +36,7 @@ void store_edit_release(struct store_edit *edit);
 
 /*
  * Begins a new version of `name`, with the next number that was never used: makes a folder for its files and stores its path in `folder`.
- * It lies in a store of its own, STORE/.new-…, where it can be proven before it is added.
+ * It lies in a store of its own, STORE/.futaie-new-…, where it can be proven before it is added.
  */
 enum err store_edit_begin(struct store_edit *edit, const char *name, char folder[PATH_MAX], struct err_info *info);
 

@@ -17,9 +17,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "model/describe.h"
 #include "model/manifest.h"
 #include "model/proof.h"
 #include "model/sample.h"
+#include "model/store.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 }; /* slower, and with an address space of their own */
@@ -31,7 +33,8 @@ enum {
 	SLOWER = SANITIZED ? 10 : 1,
 	WAKING_FACTOR = 6, /* waking time for processor time, on a machine with other work */
 	SENTENCE_MAX = ERR_TEXT_MAX - 1,
-	ANSWER_MAX = 64 * 1024 * 1024,
+	ANSWER_MAX = DESCRIBE_JSON_MAX,
+	MISSING_EVERY = 3,     /* made-up row lacks a cell */
 	MEMORY_BASE = 1 << 30, /* bytes of address space of a trial, and … */
 	MEMORY_FACTOR = 60     /* … so many for each of the file: text of JSON grows to trees and their copies */
 };
@@ -119,6 +122,21 @@ read_answer(const struct child *child, uint64_t until_ns, struct buf *answer)
 	}
 }
 
+/* A child that has closed its output has nothing left to do. */
+static bool
+ends_in_time(const struct child *child, uint64_t until_ns)
+{
+	const struct timespec step = {.tv_nsec = 1000000};
+	siginfo_t ended = {0};
+
+	while (waitid(P_PID, (id_t)child->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0) {
+		if (clock_now_ns() > until_ns)
+			return false;
+		(void)nanosleep(&step, NULL);
+	}
+	return true;
+}
+
 /* A sentence on how the child ended, where that was not by itself. */
 static enum err
 judge(int status, bool in_time, struct err_info *info)
@@ -142,19 +160,24 @@ run(const char *program, const char *const *words, size_t file_bytes, struct buf
 
 	if (e != ERR_OK)
 		return e;
-	bool in_time = read_answer(&child, clock_now_ns() + limit_ns, answer);
+	uint64_t until_ns = clock_now_ns() + limit_ns;
+	bool in_time = read_answer(&child, until_ns, answer) && ends_in_time(&child, until_ns);
 	if (!in_time)
 		(void)kill(child.pid, SIGKILL);
 	(void)close(child.out);
-	while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
+	pid_t ended;
+	while ((ended = waitpid(child.pid, &status, 0)) < 0 && errno == EINTR)
 		continue;
+	if (ended < 0) /* as where SIGCHLD is ignored */
+		return err_set(info, ERR_INTERNAL, "cannot learn how a trial ended: %s", strerror(errno));
 	if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return ERR_OK;
 	if (!in_time || !WIFEXITED(status) || answer->len == 0)
 		return judge(status, in_time, info);
 	const char *text = buf_peek(answer);
 	size_t len = strcspn(text, "\n");
-	return err_set(info, err_find(text, len), "%.*s", SENTENCE_MAX, text + len + (text[len] == '\n'));
+	enum err code = err_find(text, len);
+	return err_set(info, code != ERR_OK ? code : ERR_INTERNAL, "%.*s", SENTENCE_MAX, text + len + (text[len] == '\n'));
 }
 
 static size_t
@@ -162,21 +185,41 @@ file_size(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 0;
+	if (stat(path, &st) != 0 || st.st_size < 0)
+		return 0;
+	return st.st_size < MODEL_FILE_MAX ? (size_t)st.st_size : MODEL_FILE_MAX;
+}
+
+/* Of the model file that the manifest names; 0 where it cannot be told, and the trial will say why. */
+static size_t
+model_bytes(const char *store, const char *name, const char *version)
+{
+	char folder[PATH_MAX];
+	char path[PATH_MAX];
+	struct manifest m;
+	struct err_info ignored;
+	size_t bytes = 0;
+
+	if (!store_version_folder(folder, sizeof folder, store, name, version) ||
+		manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+		return 0;
+	if (files_join(path, sizeof path, folder, m.model_file))
+		bytes = file_size(path);
+	manifest_release(&m);
+	return bytes;
 }
 
 enum err
 trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info)
 {
-	char path[PATH_MAX];
-	const char *const words[] = {"futaie", "trial", "prove", store, name, version, NULL};
+	size_t bytes = model_bytes(store, name, version);
+	char parent[32];
+	char size[32];
+	const char *const words[] = {"futaie", "trial", "prove", parent, size, store, name, version, NULL};
 	struct buf answer;
-	size_t bytes = 0;
 
-	for (size_t i = 0; i < 2; i++) {
-		int n = snprintf(path, sizeof path, "%s/%s/%s/%s", store, name, version, i == 0 ? "model.ubj" : "model.json");
-		bytes += n > 0 && (size_t)n < sizeof path ? file_size(path) : 0;
-	}
+	(void)snprintf(parent, sizeof parent, "%ld", (long)getpid());
+	(void)snprintf(size, sizeof size, "%zu", bytes);
 	buf_init(&answer, ANSWER_MAX);
 	struct err_info why;
 	enum err e = run(program, words, bytes, &answer, &why);
@@ -191,11 +234,16 @@ trial_prove(const char *program, const char *store, const char *name, const char
 enum err
 trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info)
 {
-	const char *const words[] = {"futaie", "trial", "describe", path, NULL};
+	size_t bytes = file_size(path);
+	char parent[32];
+	char size[32];
+	const char *const words[] = {"futaie", "trial", "describe", parent, size, path, NULL};
 	struct buf answer;
 
+	(void)snprintf(parent, sizeof parent, "%ld", (long)getpid());
+	(void)snprintf(size, sizeof size, "%zu", bytes);
 	buf_init(&answer, ANSWER_MAX);
-	enum err e = run(program, words, file_size(path), &answer, info);
+	enum err e = run(program, words, bytes, &answer, info);
 	if (e == ERR_OK && buf_ok(&answer))
 		buf_add(json, answer.data, answer.len);
 	else if (e == ERR_OK)
@@ -210,9 +258,9 @@ is_on_record(const char *store, const char *name, const char *version)
 	char folder[PATH_MAX];
 	struct manifest m;
 	struct err_info ignored;
-	int n = snprintf(folder, sizeof folder, "%s/%s/%s", store, name, version);
 
-	if (n < 0 || (size_t)n >= sizeof folder || manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+	if (!store_version_folder(folder, sizeof folder, store, name, version) ||
+		manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
 		return true; /* there is nothing to try: model_open() says what is wrong */
 	bool found = proof_is_on_record(folder, m.sha256);
 	manifest_release(&m);
@@ -246,9 +294,11 @@ limit(__rlimit_resource_t resource, rlim_t most)
 }
 
 void
-trial_limit(size_t file_bytes)
+trial_limit(long parent, size_t file_bytes)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it has died before it could be heard of */
+		(void)raise(SIGKILL);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_CPU, cpu_seconds(file_bytes));
@@ -317,7 +367,7 @@ try_made_up_rows(const struct model *m, struct err_info *info)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	} else {
 		find_columns(model_golden_inputs(m), n_golden, n, values, columns);
-		sample_rows(columns, n, &random, 3, rows, TRIAL_ROWS);
+		sample_rows(columns, n, &random, MISSING_EVERY, rows, TRIAL_ROWS);
 		e = compare_ways(m, rows, outputs, outputs + TRIAL_ROWS * width, info);
 	}
 	free(columns);

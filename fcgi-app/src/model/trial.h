@@ -35,8 +35,11 @@ enum err trial_describe(const char *program, const char *path, struct buf *json,
 enum err trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out,
 					struct err_info *info);
 
-/* The child's side, for its main thread before anything else: limits that last as long as the process, for a file of so many bytes. */
-void trial_limit(size_t file_bytes);
+/*
+ * The child's side, for its main thread before anything else: limits that last as long as the process, for a file of so many bytes; it ends
+ * with the process `parent`.
+ */
+void trial_limit(long parent, size_t file_bytes);
 
 /* What trial_prove() has the child do. */
 enum err trial_prove_here(const char *store, const char *name, const char *version, struct err_info *info);

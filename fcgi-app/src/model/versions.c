@@ -104,9 +104,8 @@ prove(const char *program, const char *store, const char *name, const char *vers
 {
 	char folder[PATH_MAX];
 	struct manifest m;
-	int n = snprintf(folder, sizeof folder, "%s/%s/%s", store, name, version);
 
-	if (n < 0 || (size_t)n >= sizeof folder)
+	if (!store_version_folder(folder, sizeof folder, store, name, version))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", store);
 	enum err e = manifest_init(&m, folder, name, version, info);
 	if (e != ERR_OK)

@@ -117,7 +117,7 @@ publish(struct registry *r, struct catalog *fresh, struct err_info *info)
 	return ERR_OK;
 }
 
-void
+bool
 registry_reload(struct registry *r, enum catalog_proof proof)
 {
 	struct err_info info;
@@ -135,6 +135,7 @@ registry_reload(struct registry *r, enum catalog_proof proof)
 	else
 		log_message(r->source.log, n_failed == 0 ? LOG_INFO : LOG_WARN, "reload",
 					"the model store was read again; champions that failed: %zu", n_failed);
+	return e == ERR_OK && n_failed == 0;
 }
 
 void

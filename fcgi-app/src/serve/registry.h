@@ -2,6 +2,7 @@
 #ifndef FUTAIE_REGISTRY_H
 #define FUTAIE_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -21,8 +22,11 @@ enum err registry_open(const struct catalog_source *source, size_t n_workers, st
 /* No worker may be inside. */
 void registry_free(struct registry *r);
 
-/* Reads the store again. Logs and counts the result; on failure of the store as a whole the catalog is unchanged. */
-void registry_reload(struct registry *r, enum catalog_proof proof);
+/*
+ * Reads the store again. Logs and counts the result; on failure of the store as a whole the catalog is unchanged. True where every champion
+ * that the store names serves now.
+ */
+bool registry_reload(struct registry *r, enum catalog_proof proof);
 
 /* Frees retired catalogs that nobody uses any more; takes no lock where there are none. */
 void registry_sweep(struct registry *r);

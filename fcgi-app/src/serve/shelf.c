@@ -183,8 +183,8 @@ is_served(const struct catalog_source *source, const struct served *s, const cha
 
 	if (s == NULL || strcmp(model_version(s->model), version) != 0)
 		return false;
-	int n = snprintf(folder, sizeof folder, "%s/%s/%s", source->store, name, version);
-	if (n < 0 || (size_t)n >= sizeof folder || manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+	if (!store_version_folder(folder, sizeof folder, source->store, name, version) ||
+		manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
 		return false;
 	bool same = strcmp(m.sha256, model_sha256(s->model)) == 0;
 	manifest_release(&m);

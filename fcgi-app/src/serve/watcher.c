@@ -11,18 +11,34 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "model/store.h"
 
-enum { LOOK_MS = 250 };
+enum { LOOK_MS = 250, RETRY_FIRST_S = 5, RETRY_LAST_S = 600 };
 
 struct watcher {
 	struct registry *registry;
 	const char *store;
-	uint64_t stamp; /* of the store as it was read last; the thread's */
-	int wake_fd;    /* counts what was asked for, and the end */
+	uint64_t stamp;    /* of the store as it was read last; this and the next two are the thread's */
+	unsigned retry_s;  /* how long a failed reload waits for its next try; 0 where none has failed */
+	uint64_t retry_ns; /* when that is */
+	int wake_fd;       /* counts what was asked for, and the end */
 	atomic_bool stopping;
 	pthread_t thread;
 };
+
+/* What failed may have failed for a passing reason: memory, descriptors, files that were still being copied. */
+static void
+plan_retry(struct watcher *w, bool done, bool changed)
+{
+	if (done)
+		w->retry_s = 0;
+	else if (changed || w->retry_s == 0)
+		w->retry_s = RETRY_FIRST_S;
+	else
+		w->retry_s = w->retry_s * 2 < RETRY_LAST_S ? w->retry_s * 2 : RETRY_LAST_S;
+	w->retry_ns = clock_now_ns() + (uint64_t)w->retry_s * 1000000000U;
+}
 
 static void
 look(struct watcher *w)
@@ -31,10 +47,13 @@ look(struct watcher *w)
 	uint64_t now = store_stamp(w->store);
 	bool asked = read(w->wake_fd, &n_asked, sizeof n_asked) > 0;
 
-	if (!asked && now == w->stamp)
+	bool changed = asked || now != w->stamp;
+	bool again = w->retry_s > 0 && clock_now_ns() >= w->retry_ns;
+	if (!changed && !again)
 		return;
 	w->stamp = now;
-	registry_reload(w->registry, asked ? CATALOG_PROVE_ALL : CATALOG_PROVE_NEW);
+	bool done = registry_reload(w->registry, asked ? CATALOG_PROVE_ALL : CATALOG_PROVE_NEW);
+	plan_retry(w, done, changed);
 }
 
 static void *

@@ -9,7 +9,8 @@
 
 /*
  * Looks at the store's stamp (store_stamp()) four times a second, which works on every file system, and has the registry prove what is new;
- * asked by watcher_reload(), it has all of it proven. So a large model or a slow disk holds up neither signals nor requests.
+ * asked by watcher_reload(), it has all of it proven. A reload that failed is tried again after five
+ * seconds, ten, and so on up to ten minutes. So a large model or a slow disk holds up neither signals nor requests.
  */
 struct watcher;
 

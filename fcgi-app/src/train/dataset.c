@@ -29,6 +29,15 @@ struct reading {
 	struct buf targets;
 };
 
+static bool
+has_name(const struct reading *in, const char *name)
+{
+	for (size_t i = 0; i < in->n_columns; i++)
+		if (strcmp(in->names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static enum err
 add_name(struct reading *in, const char *name)
 {
@@ -73,6 +82,9 @@ read_header(struct reading *in)
 		if (!csv_text(&cell, name, sizeof name) || *name == '\0')
 			return err_set(in->info, ERR_BAD_CSV, "%s: line %zu, column %zu: the name is empty, too long or not valid UTF-8",
 						   in->path, in->csv.line, in->csv.column);
+		if (has_name(in, name))
+			return err_set(in->info, ERR_BAD_CSV, "%s: line %zu, column %zu: the name \"%.64s\" stands twice", in->path,
+						   in->csv.line, in->csv.column, name);
 		if ((e = add_name(in, name)) != ERR_OK)
 			return e;
 	}
@@ -95,6 +107,8 @@ take_columns(struct reading *in, const char *columns)
 			return err_set(in->info, ERR_USAGE, "--columns: name %zu is empty or too long", in->n_columns + 1);
 		memcpy(name, p, len);
 		name[len] = '\0';
+		if (has_name(in, name))
+			return err_set(in->info, ERR_USAGE, "--columns: the name \"%.64s\" stands twice", name);
 		enum err e = add_name(in, name);
 		if (e != ERR_OK)
 			return e;
@@ -116,12 +130,7 @@ take_names(struct reading *in)
 		return err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for the columns' names");
 	in->target_column = in->n_columns;
 	for (size_t i = 0; i < in->n_columns; i++) {
-		bool is_target = strcmp(in->names[i], in->target) == 0;
-		if (is_target && in->target_column < in->n_columns) {
-			free(features);
-			return err_set(in->info, ERR_BAD_CSV, "%s has two columns \"%.64s\", the target", in->path, in->target);
-		}
-		if (is_target)
+		if (strcmp(in->names[i], in->target) == 0)
 			in->target_column = i;
 		else
 			features[n++] = in->names[i];

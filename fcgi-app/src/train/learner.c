@@ -150,6 +150,21 @@ read_scores(const char *line, struct learner_scores *scores)
 	}
 }
 
+/* A model that has diverged must not pass for one that has no such part. */
+static enum err
+check_scores(const struct learner *l, int round, bool with_test, const struct learner_scores *scores, struct err_info *info)
+{
+	for (size_t i = 0; i < scores->n; i++)
+		for (size_t part = 0; part < LEARNER_PARTS; part++) {
+			const struct learner_metric *m = &scores->metrics[i];
+			if (l->matrices[part] == NULL || (part == LEARNER_TEST && !with_test) || isfinite(m->value[part]))
+				continue;
+			return err_set(info, ERR_MODEL_FAILED, "%s of the %s part is %g in round %d: the parameters do not suit the target",
+						   m->name, part_names[part], m->value[part], round + 1);
+		}
+	return ERR_OK;
+}
+
 enum err
 learner_evaluate(struct learner *l, int round, bool with_test, struct learner_scores *scores, struct err_info *info)
 {
@@ -168,7 +183,7 @@ learner_evaluate(struct learner *l, int round, bool with_test, struct learner_sc
 	if (XGBoosterEvalOneIter(l->handle, round, matrices, names, n, &line) != 0)
 		return booster_failed(info, ERR_MODEL_FAILED, "XGBoost cannot measure the model");
 	read_scores(line, scores);
-	return ERR_OK;
+	return check_scores(l, round, with_test, scores, info);
 }
 
 bool

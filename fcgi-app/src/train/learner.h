@@ -49,7 +49,9 @@ void learner_free(struct learner *l);
 /* One round of boosting, numbered from 0. */
 enum err learner_update(struct learner *l, int round, struct err_info *info);
 
-/* The metrics after that round; the held-out part only where `with_test`, since it takes time. */
+/*
+ * The metrics after that round; the held-out part only where `with_test`, since it takes time. ERR_MODEL_FAILED where one is not finite.
+ */
 enum err learner_evaluate(struct learner *l, int round, bool with_test, struct learner_scores *scores, struct err_info *info);
 
 /*

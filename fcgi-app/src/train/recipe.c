@@ -74,7 +74,10 @@ recipe_read(struct recipe *r, const char *path, struct err_info *info)
 		cJSON *item = cJSON_DetachItemViaPointer(tree, tree->child);
 		char name[64];
 		(void)snprintf(name, sizeof name, "%s", item->string);
-		if (cJSON_IsObject(item) || cJSON_IsNull(item)) {
+		if (strlen(item->string) >= sizeof name) {
+			e = err_set(info, ERR_USAGE, "%s: the parameter \"%s…\" has too long a name", path, name);
+			cJSON_Delete(item);
+		} else if (cJSON_IsObject(item) || cJSON_IsNull(item)) {
 			e = err_set(info, ERR_USAGE, "%s: \"%s\" must be a number, a string, true, false or an array", path, name);
 			cJSON_Delete(item);
 		} else {

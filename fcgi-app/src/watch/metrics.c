@@ -363,18 +363,25 @@ write_routes(const struct metrics *m, struct buf *out)
 }
 
 static void
+write_series_failures(const struct metrics_series *s, struct buf *out)
+{
+	for (int code = 1; code < ERR_COUNT; code++) {
+		if (get(&s->failures[code]) == 0)
+			continue;
+		buf_str(out, "futaie_model_failures_total{model=");
+		metrics_label(out, s->model);
+		buf_printf(out, ",reason=\"%s\"} %" PRIu64 "\n", err_code((enum err)code), get(&s->failures[code]));
+	}
+}
+
+static void
 write_failures(const struct metrics *m, struct buf *out)
 {
 	head(out, "futaie_model_failures_total", "counter",
 		 "Versions that could not be served, by model and reason; the log has the sentence.");
 	for (const struct metrics_series *s = m->unknown; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire))
-		for (int code = 1; code < ERR_COUNT; code++) {
-			if (get(&s->failures[code]) == 0)
-				continue;
-			buf_str(out, "futaie_model_failures_total{model=");
-			metrics_label(out, s->model);
-			buf_printf(out, ",reason=\"%s\"} %" PRIu64 "\n", err_code((enum err)code), get(&s->failures[code]));
-		}
+		write_series_failures(s, out);
+	write_series_failures(m->other, out);
 }
 
 void
