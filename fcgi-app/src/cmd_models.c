@@ -287,6 +287,7 @@ print_version(const char *dir, const struct store_model *m, long number, struct 
 	char version[MANIFEST_VERSION_MAX];
 	char folder[PATH_MAX];
 	struct manifest manifest;
+	struct proof proof;
 
 	(void)snprintf(version, sizeof version, "%d", (int)number);
 	if (!store_version_folder(folder, sizeof folder, dir, m->name, version))
@@ -294,11 +295,15 @@ print_version(const char *dir, const struct store_model *m, long number, struct 
 	enum err e = manifest_init(&manifest, folder, m->name, version, info);
 	if (e != ERR_OK)
 		return e;
-	(void)printf("%-8s %-21s %-20s %8zu  %.12s  %-7s", version, manifest.created, manifest.objective, manifest.features.n,
+	bool tried = proof_read(&proof, folder, manifest.sha256);
+	(void)printf("%-8s %-21s %-20s %8zu  %.12s  %-7s  %-8s", version, manifest.created, manifest.objective, manifest.features.n,
 				 manifest.sha256,
-				 manifest.golden.unproven                      ? "no"
-				 : proof_is_on_record(folder, manifest.sha256) ? "yes"
-															   : "to do");
+				 manifest.golden.unproven ? "no"
+				 : tried                  ? "yes"
+										  : "to do",
+				 !tried                         ? "-"
+				 : proof.scorer == MODEL_FOREST ? "forest"
+												: "xgboost");
 	for (size_t i = 0; i < m->n_aliases; i++)
 		if (strcmp(m->aliases[i].version, version) == 0)
 			(void)printf(" %s", m->aliases[i].name);
@@ -338,8 +343,8 @@ show(const struct models_options *o, char **operands, struct err_info *info)
 		print_versions_json(m);
 		(void)printf("\n");
 	} else if (e == ERR_OK) {
-		(void)printf("%-8s %-21s %-20s %8s  %-12s  %-7s %s\n", "VERSION", "CREATED", "OBJECTIVE", "FEATURES", "SHA256", "PROVEN",
-					 "ALIASES");
+		(void)printf("%-8s %-21s %-20s %8s  %-12s  %-7s  %-8s %s\n", "VERSION", "CREATED", "OBJECTIVE", "FEATURES", "SHA256",
+					 "PROVEN", "SCORER", "ALIASES");
 		size_t n_broken = 0;
 		for (size_t i = 0; i < m->n_versions; i++) {
 			struct err_info why;
@@ -359,15 +364,17 @@ static bool
 verify_one(const char *dir, const char *name, const char *version)
 {
 	struct err_info info;
+	struct proof proof;
 	uint64_t start = clock_now_ns();
 
-	if (trial_prove(TRIAL_SELF, dir, name, version, &info) != ERR_OK) {
+	if (trial_prove(TRIAL_SELF, dir, name, version, &proof, &info) != ERR_OK) {
 		(void)fflush(stdout);
 		(void)fprintf(stderr, "futaie models: %s\n", info.text);
 		return false;
 	}
-	(void)printf("%s/%s: proven: sha256, load, golden rows, %d made-up rows, in %.2f s\n", name, version, TRIAL_ROWS,
-				 (double)(clock_now_ns() - start) * 1e-9);
+	(void)printf("%s/%s: proven: sha256, load, golden rows, %zu made-up rows, in %.2f s; scorer %s%s%s\n", name, version,
+				 proof.rows, (double)(clock_now_ns() - start) * 1e-9, proof.scorer == MODEL_FOREST ? "forest" : "xgboost",
+				 proof.reason[0] != '\0' ? ": " : "", proof.reason);
 	return true;
 }
 

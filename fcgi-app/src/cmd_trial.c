@@ -9,6 +9,17 @@
 #include "model/trial.h"
 
 static enum err
+prove(char **words, struct err_info *info)
+{
+	struct proof proof;
+	enum err e = trial_prove_here(words[0], words[1], words[2], &proof, info);
+
+	if (e == ERR_OK)
+		(void)printf("%s %zu\n%s", proof.scorer == MODEL_FOREST ? "forest" : "xgboost", proof.rows, proof.reason);
+	return e;
+}
+
+static enum err
 describe(const char *path, struct err_info *info)
 {
 	struct buf json;
@@ -28,12 +39,12 @@ cmd_trial(int argc, char **argv)
 	struct err_info info;
 	enum err e;
 
-	bool prove = argc == 7 && strcmp(argv[1], "prove") == 0;
-	if (!prove && !(argc == 5 && strcmp(argv[1], "describe") == 0))
+	bool proves = argc == 7 && strcmp(argv[1], "prove") == 0;
+	if (!proves && !(argc == 5 && strcmp(argv[1], "describe") == 0))
 		return EXIT_USAGE;
 	trial_limit(strtol(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
-	if (prove)
-		e = trial_prove_here(argv[4], argv[5], argv[6], &info);
+	if (proves)
+		e = prove(argv + 4, &info);
 	else
 		e = describe(argv[4], &info);
 	if (e != ERR_OK)

@@ -232,8 +232,8 @@ def test_broken_version_under_load(broken, kind):
 
 @pytest.mark.limit(60)
 def test_hostile_version_under_load(swapping, front):
-    """A version on which libxgboost crashes, with a right sha256, made champion by hand under load: the old one goes on"""
-    break_under_load(swapping, crashing, "crashed", "bad_model")
+    """A version on which libxgboost would crash, with a right sha256, made champion by hand under load: the old one goes on"""
+    break_under_load(swapping, crashing, "the model file, byte", "bad_model")
 
 
 # Many swaps

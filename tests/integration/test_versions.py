@@ -128,7 +128,7 @@ DAMAGES = {
     "a manifest that is gone": (lambda store: (store.folder(MODEL, "2") / "manifest.json").unlink(), "manifest.json"),
     "a manifest of another version": (lambda store: store.change_manifest(MODEL, "2", lambda manifest: manifest.update(version="1")), "version"),
     "features of another model": (lambda store: store.change_manifest(MODEL, "2", other_features), "feature"),
-    "a file that crashes XGBoost": (lambda store: hostile(store, MODEL, "2"), "damaged"),
+    "a file that crashes XGBoost": (lambda store: hostile(store, MODEL, "2"), "the model file, byte"),
 }
 
 
@@ -507,13 +507,13 @@ NO_MODELS = {
     "text": (lambda: written(b"hello, world\n"), "UBJSON"),
     "XGBoost's old format": (lambda: written(b"binf" + bytes(200)), "UBJSON"),
     "JSON of something else": (lambda: written(b'{"learner": {"attributes": {}}}'), "XGBoost"),
-    "deep JSON": (lambda: written(b'{"a":' * 100_000), "XGBoost"),
+    "deep JSON": (lambda: written(b'{"a":' * 100_000), "deeper"),
     "a directory": (lambda: stack.scratch("folder"), "regular file"),
     "a FIFO": (fifo, "regular file"),
     "/dev/zero": (lambda: "/dev/zero", "regular file"),
     "a file that is not there": (lambda: "nowhere.ubj", "nowhere.ubj"),
-    "a file that crashes XGBoost": (lambda: written(commands.crashing_file()), "crashed"),
-    "a file that hangs XGBoost": (lambda: written(commands.hanging_file()), "in time"),
+    "a file that crashes XGBoost": (lambda: written(commands.crashing_file()), "the model file, byte"),
+    "a file that hangs XGBoost": (lambda: written(commands.hanging_file()), "the model file, byte"),
     "a dangling link": (dangling, "model.ubj"),
 }
 
@@ -769,13 +769,13 @@ def test_waiting_for_the_lock(three):
 def test_leftovers(three, fresh):
     """What a killed command left is never listed or served, and the next change removes it"""
     done(futaie_models(three, "promote", MODEL, "1"))
-    for folder in (".new-Ab12Cd", f".old-{MODEL}-7"):
+    for folder in (".futaie-new-Ab12Cd", f".futaie-old-{MODEL}-7"):
         shutil.copytree(three.folder(MODEL, "2"), three.path / folder / MODEL / "7")
     (three.path / MODEL / ".aliases.json.new").write_text('{"champion": "2')
     assert list(listed(three)) == [MODEL] and versions(three, MODEL) == ["1", "2", "3"]
     app = fresh(three)
     assert app.request("GET", "/models").json() == {"models": [{"name": MODEL, "versions": ["1", "2", "3"], "aliases": {"champion": "1"}}]}
-    assert app.request("GET", "/models/.new-Ab12Cd").status == 404
+    assert app.request("GET", "/models/.futaie-new-Ab12Cd").status == 404
     done(futaie_models(three, "promote", MODEL, "2"))
     assert sorted(os.listdir(three.path)) == [MODEL]
     assert not (three.path / MODEL / ".aliases.json.new").exists()
@@ -783,7 +783,7 @@ def test_leftovers(three, fresh):
 
 def test_other_things_stay(three):
     """What is not the commands' own stays where it is"""
-    kept = {"README.md": "about", ".git": "hidden", ".newer": "hidden", f"{MODEL}/notes.txt": "notes", f"{MODEL}/1/extra.bin": "extra"}
+    kept = {"README.md": "about", ".git": "hidden", ".newer": "hidden", ".new-photos": "hidden", ".old-config": "hidden", f"{MODEL}/notes.txt": "notes", f"{MODEL}/1/extra.bin": "extra"}
     for name, text in kept.items():
         (three.path / name).write_text(text)
     for words in (("promote", MODEL, "1"), ("import", MODEL, model_file(FIXTURE)), ("remove", MODEL, "3")):

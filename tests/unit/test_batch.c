@@ -20,7 +20,7 @@ open_model(void **state)
 
 	(void)state;
 	(void)signal(SIGPIPE, SIG_IGN);
-	return model_open(FOLDER_FIXTURES, "reg-squarederror", "1", &model, &info) == ERR_OK ? 0 : -1;
+	return model_open(FOLDER_FIXTURES, "reg-squarederror", "1", MODEL_XGBOOST, &model, &info) == ERR_OK ? 0 : -1;
 }
 
 static int
@@ -146,7 +146,7 @@ check_fixture(const char *name)
 	struct model *m;
 
 	expected_init(&x, name);
-	check_err(name, model_open(FOLDER_FIXTURES, name, "1", &m, &info), ERR_OK, &info);
+	check_err(name, model_open(FOLDER_FIXTURES, name, "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
 	for (int kind = 0; kind < 4; kind++)
 		check_fixture_as(name, m, &x, kind);
 	model_free(m);
@@ -227,7 +227,7 @@ more_lines_than_rows(void **state)
 	buf_init(&in, TEXT_MAX);
 	buf_init(&out, TEXT_MAX);
 	buf_init(&first, TEXT_MAX);
-	assert_err(model_open(FOLDER_FIXTURES, "multi-softprob", "1", &several, &info), ERR_OK, &info);
+	assert_err(model_open(FOLDER_FIXTURES, "multi-softprob", "1", MODEL_XGBOOST, &several, &info), ERR_OK, &info);
 	buf_str(&in, "size,age,load,slope,shift\n");
 	for (size_t i = 0; i < n; i++)
 		buf_str(&in, i == 0 || i * i / 1000 % 3 != 0 ? "-9,,,,\n" : "9,9,,,\n");

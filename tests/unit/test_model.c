@@ -11,7 +11,7 @@ check_fixture(const char *name)
 	struct expected x = {0};
 	struct booster_caller caller;
 
-	check_err(name, model_open(FOLDER_FIXTURES, name, "1", &m, &info), ERR_OK, &info);
+	check_err(name, model_open(FOLDER_FIXTURES, name, "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
 	expected_init(&x, name);
 	check_err(name, booster_caller_init(&caller, &info), ERR_OK, &info);
 	check_string(name, model_name(m), name);
@@ -44,7 +44,7 @@ shipped_model(void **state)
 	struct err_info info;
 
 	(void)state;
-	assert_err(model_open("models", "california-housing", "1", &m, &info), ERR_OK, &info);
+	assert_err(model_open("models", "california-housing", "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
 	assert_int_equal(model_features(m)->n, 8);
 	assert_string_equal(model_features(m)->names[0], "MedInc");
 	model_free(m);
@@ -57,7 +57,7 @@ tells_of_itself(void **state)
 	struct err_info info;
 
 	(void)state;
-	assert_err(model_open(FOLDER_FIXTURES, "reg-squarederror", "1", &m, &info), ERR_OK, &info);
+	assert_err(model_open(FOLDER_FIXTURES, "reg-squarederror", "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
 	cJSON *manifest = folder_read_json(FOLDER_FIXTURES "/reg-squarederror/1/manifest.json");
 	char *features = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(manifest, "features"));
 	assert_string_equal(model_name(m), "reg-squarederror");
@@ -66,7 +66,7 @@ tells_of_itself(void **state)
 	assert_string_equal(model_sha256(m), cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "sha256")));
 	assert_string_equal(model_features_json(m), features);
 	assert_int_equal(model_metrics_json(m)[0], '{');
-	assert_string_equal(model_scorer(m), "xgboost");
+	assert_string_equal(model_scorer_name(m), "xgboost");
 	assert_string_equal(model_shape(m)->objective, "reg:squarederror");
 	cJSON_free(features);
 	cJSON_Delete(manifest);
@@ -81,7 +81,7 @@ check_refused(const char *row, enum err e, const char *sentence)
 	struct model *m = NULL;
 	struct err_info info;
 
-	check_err(row, model_open(folder, "house", "1", &m, &info), e, &info);
+	check_err(row, model_open(folder, "house", "1", MODEL_XGBOOST, &m, &info), e, &info);
 	check_integer(row, m == NULL, true);
 	check_contains(row, info.text, "model house version 1 cannot be served: ");
 	check_contains(row, info.text, sentence);
@@ -103,7 +103,7 @@ a_copy_opens(void **state)
 	struct err_info info;
 
 	(void)state;
-	assert_err(model_open(folder, "house", "1", &m, &info), ERR_OK, &info);
+	assert_err(model_open(folder, "house", "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
 	model_free(m);
 }
 
@@ -182,12 +182,12 @@ no_folder(void **state)
 	char deep[5000];
 
 	(void)state;
-	assert_err(model_open(folder, "house", "2", &m, &info), ERR_FILE, &info);
+	assert_err(model_open(folder, "house", "2", MODEL_XGBOOST, &m, &info), ERR_FILE, &info);
 	assert_contains(info.text, "model house version 2 cannot be served: ");
-	assert_err(model_open(folder, "hut", "1", &m, &info), ERR_FILE, &info);
+	assert_err(model_open(folder, "hut", "1", MODEL_XGBOOST, &m, &info), ERR_FILE, &info);
 	memset(deep, 'x', sizeof deep - 1);
 	deep[sizeof deep - 1] = '\0';
-	assert_err(model_open(deep, "house", "1", &m, &info), ERR_FILE, &info);
+	assert_err(model_open(deep, "house", "1", MODEL_XGBOOST, &m, &info), ERR_FILE, &info);
 	assert_contains(info.text, "the path is too long");
 }
 
@@ -358,9 +358,9 @@ no_xgboost_model(void **state)
 {
 	(void)state;
 	model_of_text("{}");
-	check_refused("{}", ERR_BAD_MODEL, "XGBoost cannot load the model file: ");
+	check_refused("{}", ERR_BAD_MODEL, "it lacks the objective, the number of features or base_score of an XGBoost model");
 	model_of_text("not a model");
-	check_refused("text", ERR_BAD_MODEL, "XGBoost cannot load the model file: ");
+	check_refused("text", ERR_BAD_MODEL, "the file is neither JSON nor UBJSON");
 }
 
 #define WITH_HOUSE(sentence, function) TEST_WITH(sentence, function, house_setup, folder_teardown)

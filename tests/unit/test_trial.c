@@ -39,22 +39,24 @@ proves_fixtures(void **state)
 										"reg-squarederror-categorical",
 										"reg-squarederror-multi-output",
 										"binary-logistic-json"};
+	struct proof proof;
 	struct err_info info;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		check_err(names[i], trial_prove(program(), FOLDER_FIXTURES, names[i], "1", &info), ERR_OK, &info);
+		check_err(names[i], trial_prove(program(), FOLDER_FIXTURES, names[i], "1", &proof, &info), ERR_OK, &info);
 }
 
 static void
 passes_the_sentence_on(void **state)
 {
+	struct proof proof;
 	struct err_info info;
 	struct model *m;
 
 	(void)state;
 	folder_flip_byte("house/1/model.ubj");
-	assert_err(trial_prove(program(), folder, "house", "1", &info), ERR_SHA256_MISMATCH, &info);
+	assert_err(trial_prove(program(), folder, "house", "1", &proof, &info), ERR_SHA256_MISMATCH, &info);
 	assert_contains(info.text, "model house version 1 cannot be served: ");
 	assert_contains(info.text, "the sha256 is");
 	assert_err(trial_open(program(), folder, "house", "1", &m, &info), ERR_SHA256_MISMATCH, &info);
@@ -77,25 +79,27 @@ script(const char *text)
 static void
 judges_crashes(void **state)
 {
+	struct proof proof;
 	struct err_info info;
 
 	(void)state;
-	assert_err(trial_prove(script("#!/bin/sh\nkill -SEGV $$\n"), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_prove(script("#!/bin/sh\nkill -SEGV $$\n"), folder, "house", "1", &proof, &info), ERR_BAD_MODEL, &info);
 	assert_contains(info.text, "model house version 1 cannot be served: XGBoost crashed on it (Segmentation fault)");
-	assert_err(trial_prove(script("#!/bin/sh\nkill -XCPU $$\n"), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_prove(script("#!/bin/sh\nkill -XCPU $$\n"), folder, "house", "1", &proof, &info), ERR_BAD_MODEL, &info);
 	assert_contains(info.text, "XGBoost did not get done with it in time");
-	assert_err(trial_prove(script("#!/bin/sh\nexit 9\n"), folder, "house", "1", &info), ERR_BAD_MODEL, &info);
+	assert_err(trial_prove(script("#!/bin/sh\nexit 9\n"), folder, "house", "1", &proof, &info), ERR_BAD_MODEL, &info);
 	assert_contains(info.text, "its trial ended with status 9 and no word");
-	assert_err(trial_prove(script("#!/bin/sh\necho half a word; kill -SEGV $$\n"), folder, "house", "1", &info), ERR_BAD_MODEL,
-			   &info);
+	assert_err(trial_prove(script("#!/bin/sh\necho half a word; kill -SEGV $$\n"), folder, "house", "1", &proof, &info),
+			   ERR_BAD_MODEL, &info);
 	assert_contains(info.text, "XGBoost crashed on it");
-	assert_err(trial_prove(folder_path("none"), folder, "house", "1", &info), ERR_OUT_OF_MEMORY, &info);
+	assert_err(trial_prove(folder_path("none"), folder, "house", "1", &proof, &info), ERR_OUT_OF_MEMORY, &info);
 	assert_contains(info.text, "cannot start a trial");
 }
 
 static void
 gives_the_child_nothing(void **state)
 {
+	struct proof proof;
 	struct err_info info;
 	sigset_t blocked;
 	sigset_t before;
@@ -108,7 +112,7 @@ gives_the_child_nothing(void **state)
 									"for n in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$n ] || { echo descriptor $n; exit 1; }; done\n"
 									"trap 'got=1' USR1; kill -USR1 $$; [ \"$got\" = 1 ] || { echo signals; exit 1; }\n"
 									"read -r line && { echo input; exit 1; }\nexit 0\n"),
-							 folder, "house", "1", &info);
+							 folder, "house", "1", &proof, &info);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	(void)close(fd);
 	assert_err(e, ERR_OK, &info);
@@ -120,20 +124,30 @@ skips_what_is_on_record(void **state)
 	struct model *m;
 	struct err_info info;
 	const char *crash = script("#!/bin/sh\nkill -SEGV $$\n");
-	char proof[512];
-	char library[16];
+	struct proof proof = {.scorer = MODEL_XGBOOST, .rows = 1};
+	char sha256[FILES_SHA256_HEX];
 
 	(void)state;
 	assert_err(trial_open(crash, folder, "house", "1", &m, &info), ERR_BAD_MODEL, &info);
-	assert_err(model_open(folder, "house", "1", &m, &info), ERR_OK, &info);
-	(void)snprintf(proof, sizeof proof, "{\"sha256\": \"%s\", \"futaie\": \"0.1.0\", \"xgboost\": \"%s\"}", model_sha256(m),
-				   booster_library_version(library));
+	assert_err(model_open(folder, "house", "1", MODEL_XGBOOST, &m, &info), ERR_OK, &info);
+	(void)snprintf(sha256, sizeof sha256, "%s", model_sha256(m));
 	model_free(m);
-	folder_write(folder_path("house/1/proof.json"), proof);
+	assert_err(proof_write(&proof, folder_path("house/1"), sha256, &info), ERR_OK, &info);
 	assert_err(trial_open(crash, folder, "house", "1", &m, &info), ERR_OK, &info);
+	assert_string_equal(model_scorer_name(m), "xgboost");
 	model_free(m);
-	(void)snprintf(proof, sizeof proof, "{\"sha256\": \"%064d\", \"futaie\": \"0.1.0\", \"xgboost\": \"%s\"}", 0, library);
-	folder_write(folder_path("house/1/proof.json"), proof);
+	proof.scorer = MODEL_FOREST;
+	assert_err(proof_write(&proof, folder_path("house/1"), sha256, &info), ERR_OK, &info);
+	assert_err(trial_open(crash, folder, "house", "1", &m, &info), ERR_OK, &info);
+	assert_string_equal(model_scorer_name(m), "forest");
+	model_free(m);
+	assert_err(proof_write(&proof, folder_path("house/1"), "0000", &info), ERR_OK, &info); /* of another model file */
+	assert_err(trial_open(crash, folder, "house", "1", &m, &info), ERR_BAD_MODEL, &info);
+	assert_err(proof_write(&proof, folder_path("house/1"), sha256, &info), ERR_OK, &info);
+	cJSON *manifest = folder_read_json(folder_path("house/1/manifest.json")); /* and of another manifest */
+	folder_set_text(manifest, "created", "2020-01-01T00:00:00Z");
+	folder_write_json(folder_path("house/1/manifest.json"), manifest);
+	cJSON_Delete(manifest);
 	assert_err(trial_open(crash, folder, "house", "1", &m, &info), ERR_BAD_MODEL, &info);
 }
 

@@ -170,17 +170,18 @@ static void
 records_the_proof(void **state)
 {
 	struct manifest m;
+	struct proof proof;
 	struct err_info info;
 
 	(void)state;
 	assert_err(manifest_init(&m, folder_path("house/2"), "house", "2", &info), ERR_OK, &info);
-	assert_false(proof_is_on_record(folder_path("house/2"), m.sha256));
+	assert_false(proof_read(&proof, folder_path("house/2"), m.sha256));
 	promote("2", "1");
-	assert_true(proof_is_on_record(folder_path("house/2"), m.sha256));
-	assert_false(proof_is_on_record(folder_path("house/2"), "0000"));
-	assert_false(proof_is_on_record(folder_path("house/3"), m.sha256));
+	assert_true(proof_read(&proof, folder_path("house/2"), m.sha256));
+	assert_false(proof_read(&proof, folder_path("house/2"), "0000"));
+	assert_false(proof_read(&proof, folder_path("house/3"), m.sha256));
 	folder_write(folder_path("house/2/proof.json"), "{\"sha256\": 1");
-	assert_false(proof_is_on_record(folder_path("house/2"), m.sha256));
+	assert_false(proof_read(&proof, folder_path("house/2"), m.sha256));
 	manifest_release(&m);
 }
 

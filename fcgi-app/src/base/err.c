@@ -48,6 +48,7 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_BAD_MANIFEST] = {"bad_manifest", 500, 0},
 	[ERR_SHA256_MISMATCH] = {"sha256_mismatch", 500, 0},
 	[ERR_BAD_MODEL] = {"bad_model", 500, 0},
+	[ERR_UNSUPPORTED_MODEL] = {"unsupported_model", 500, 0},
 	[ERR_GOLDEN_MISMATCH] = {"golden_mismatch", 500, 0},
 };
 

@@ -11,6 +11,7 @@
 #include "model/booster.h"
 #include "model/model.h"
 #include "model/sample.h"
+#include "model/treefile.h"
 
 enum { VERSION_NEAR_END = 4096, MISSING_EVERY = 5 };
 
@@ -254,6 +255,8 @@ describe_file(const char *path, struct buf *json, struct err_info *info)
 
 	buf_init(&bytes, MODEL_FILE_MAX);
 	enum err e = files_read(path, &bytes, info);
+	if (e == ERR_OK)
+		e = treefile_check(bytes.data, bytes.len, info);
 	if (e == ERR_OK)
 		e = booster_open(bytes.data, bytes.len, &b, info);
 	buf_release(&bytes);

@@ -9,15 +9,18 @@
 
 #include "base/buf.h"
 #include "base/files.h"
+#include "model/forest.h"
 #include "model/manifest.h"
 #include "model/store.h"
+#include "model/treefile.h"
 
 struct model {
 	struct manifest manifest;
-	struct booster *booster; /* owned */
+	struct booster *booster; /* owned; NULL where the forest answers */
+	struct forest *forest;   /* owned; NULL where libxgboost answers */
 };
 
-static enum err load_booster(struct model *m, const char *dir, struct err_info *info);
+static enum err load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err_info *info);
 static enum err prove(const struct model *m, struct err_info *info);
 
 /* A library does not always say that a file is too new for it: XGBoost 3.1 writes base_score in a form that older ones misread. */
@@ -35,20 +38,21 @@ explain_age(const struct model *m, enum err e, struct err_info *info)
 
 /* Reads and proves the version in `dir` into the zeroed `m`; sentences lack the version's name. */
 static enum err
-model_load(struct model *m, const char *dir, const char *name, const char *version, struct err_info *info)
+model_load(struct model *m, const char *dir, const char *name, const char *version, enum model_scorer scorer, struct err_info *info)
 {
 	enum err e = manifest_init(&m->manifest, dir, name, version, info);
 
 	if (e != ERR_OK)
 		return e;
-	e = load_booster(m, dir, info);
+	e = load_file(m, dir, scorer, info);
 	if (e == ERR_OK)
 		e = prove(m, info);
-	return e != ERR_OK && e != ERR_FILE && e != ERR_SHA256_MISMATCH ? explain_age(m, e, info) : e;
+	return e != ERR_OK && e != ERR_FILE && e != ERR_SHA256_MISMATCH && scorer == MODEL_XGBOOST ? explain_age(m, e, info) : e;
 }
 
 enum err
-model_open(const char *store, const char *name, const char *version, struct model **out, struct err_info *info)
+model_open(const char *store, const char *name, const char *version, enum model_scorer scorer, struct model **out,
+		   struct err_info *info)
 {
 	char dir[PATH_MAX];
 	struct err_info inner;
@@ -61,7 +65,7 @@ model_open(const char *store, const char *name, const char *version, struct mode
 	if (!store_version_folder(dir, sizeof dir, store, name, version))
 		e = err_set(&inner, ERR_FILE, "the path is too long");
 	else
-		e = model_load(m, dir, name, version, &inner);
+		e = model_load(m, dir, name, version, scorer, &inner);
 	if (e != ERR_OK) {
 		model_free(m);
 		return err_set(info, e, "model %s version %s cannot be served: %s", name, version, inner.text);
@@ -76,6 +80,7 @@ model_free(struct model *m)
 	if (m == NULL)
 		return;
 	booster_free(m->booster);
+	forest_free(m->forest);
 	manifest_release(&m->manifest);
 	free(m);
 }
@@ -125,7 +130,7 @@ model_features(const struct model *m)
 const struct booster_shape *
 model_shape(const struct model *m)
 {
-	return booster_shape(m->booster);
+	return m->forest != NULL ? forest_shape(m->forest) : booster_shape(m->booster);
 }
 
 size_t
@@ -141,28 +146,39 @@ model_golden_inputs(const struct model *m)
 }
 
 const char *
-model_scorer(const struct model *m)
+model_scorer_name(const struct model *m)
 {
-	(void)m;
-	return "xgboost";
+	return m->forest != NULL ? "forest" : "xgboost";
+}
+
+void
+model_splits(const struct model *m, booster_split_fn *found, void *context)
+{
+	if (m->forest != NULL)
+		forest_splits(m->forest, found, context);
 }
 
 size_t
 model_outputs(const struct model *m, enum booster_output output)
 {
-	return booster_outputs(m->booster, output);
+	const struct booster_shape *shape = model_shape(m);
+
+	return output == BOOSTER_MARGIN ? shape->n_margins : shape->n_values;
 }
 
 enum err
 model_predict(const struct model *m, struct booster_caller *caller, enum booster_output output, const float *rows, size_t n_rows,
 			  float *out, struct err_info *info)
 {
-	return booster_predict(m->booster, caller, output, rows, n_rows, out, info);
+	if (m->forest == NULL)
+		return booster_predict(m->booster, caller, output, rows, n_rows, out, info);
+	forest_predict(m->forest, output, rows, n_rows, out);
+	return ERR_OK;
 }
 
 /* The model file's bytes: hashed first, since XGBoost's loader must not see damaged ones. */
 static enum err
-load_booster(struct model *m, const char *dir, struct err_info *info)
+load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err_info *info)
 {
 	char path[PATH_MAX];
 	char sha256[FILES_SHA256_HEX];
@@ -177,7 +193,9 @@ load_booster(struct model *m, const char *dir, struct err_info *info)
 		if (strcmp(sha256, m->manifest.sha256) != 0)
 			e = err_set(info, ERR_SHA256_MISMATCH, "%s: the sha256 is %s, but the manifest says %s: the file was changed or cut",
 						path, sha256, m->manifest.sha256);
-		else
+		else if (scorer == MODEL_FOREST)
+			e = forest_open(bytes.data, bytes.len, &m->forest, info);
+		else if ((e = treefile_check(bytes.data, bytes.len, info)) == ERR_OK)
 			e = booster_open(bytes.data, bytes.len, &m->booster, info);
 	}
 	buf_release(&bytes);
@@ -189,7 +207,8 @@ static enum err
 check_names(const struct model *m, struct err_info *info)
 {
 	const struct features *f = &m->manifest.features;
-	const char *const *names = booster_feature_names(m->booster);
+	const char *const *names =
+		m->booster != NULL ? booster_feature_names(m->booster) : NULL; /* a forest's were compared in its trial */
 
 	for (size_t i = 0; names != NULL && i < f->n; i++)
 		if (strcmp(names[i], f->names[i]) != 0)
@@ -202,7 +221,7 @@ static enum err
 check_shape(const struct model *m, struct err_info *info)
 {
 	const struct manifest *manifest = &m->manifest;
-	const struct booster_shape *shape = booster_shape(m->booster);
+	const struct booster_shape *shape = model_shape(m);
 
 	if (shape->n_features != manifest->features.n)
 		return err_set(info, ERR_BAD_MANIFEST, "the manifest names %zu features, the model file has %zu", manifest->features.n,

@@ -18,12 +18,19 @@ enum { MODEL_FILE_MAX = 1024 * 1024 * 1024 /* most bytes of a model file */ };
  */
 struct model;
 
+/* Which code answers for a model. */
+enum model_scorer {
+	MODEL_XGBOOST, /* libxgboost: any model that it loads */
+	MODEL_FOREST   /* our own, without libxgboost: trees that a trial has shown to answer with the same bits (trial.h) */
+};
+
 /*
- * Opens STORE/NAME/VERSION and proves it: the manifest is whole, the model file has the recorded sha256, XGBoost loads it, its features
+ * Opens STORE/NAME/VERSION and proves it: the manifest is whole, the model file has the recorded sha256, the scorer loads it, its features
  * are as many as the manifest names, and the golden rows give the recorded outputs. On failure there is no model, and the sentence
- * says which step failed.
+ * says which step failed. ERR_UNSUPPORTED_MODEL where MODEL_FOREST cannot answer for it.
  */
-enum err model_open(const char *store, const char *name, const char *version, struct model **out, struct err_info *info);
+enum err model_open(const char *store, const char *name, const char *version, enum model_scorer scorer, struct model **out,
+					struct err_info *info);
 void model_free(struct model *m);
 
 const char *model_name(const struct model *m);
@@ -39,8 +46,11 @@ const struct booster_shape *model_shape(const struct model *m);
 size_t model_golden_rows(const struct model *m);
 const float *model_golden_inputs(const struct model *m);
 
-/* Which code answers: "xgboost". */
-const char *model_scorer(const struct model *m);
+/* "xgboost" or "forest". */
+const char *model_scorer_name(const struct model *m);
+
+/* Reports the splits of the trees to made-up rows: forest_splits(); nothing with MODEL_XGBOOST. */
+void model_splits(const struct model *m, booster_split_fn *found, void *context);
 
 /* Outputs a row. */
 size_t model_outputs(const struct model *m, enum booster_output output);

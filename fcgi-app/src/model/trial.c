@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "model/describe.h"
 #include "model/manifest.h"
 #include "model/proof.h"
@@ -209,8 +211,21 @@ model_bytes(const char *store, const char *name, const char *version)
 	return bytes;
 }
 
+/* The child's answer: "forest ROWS", or "xgboost ROWS" and on the next line why. */
+static void
+read_scorer(const char *answer, struct proof *proof)
+{
+	size_t line = strcspn(answer, "\n");
+	const char *space = memchr(answer, ' ', line);
+
+	*proof = (struct proof){.scorer = strncmp(answer, "forest ", 7) == 0 ? MODEL_FOREST : MODEL_XGBOOST};
+	proof->rows = space != NULL ? strtoul(space, NULL, 10) : 0;
+	(void)snprintf(proof->reason, sizeof proof->reason, "%.255s", answer + line + (answer[line] == '\n'));
+}
+
 enum err
-trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info)
+trial_prove(const char *program, const char *store, const char *name, const char *version, struct proof *proof,
+			struct err_info *info)
 {
 	size_t bytes = model_bytes(store, name, version);
 	char parent[32];
@@ -223,9 +238,11 @@ trial_prove(const char *program, const char *store, const char *name, const char
 	buf_init(&answer, ANSWER_MAX);
 	struct err_info why;
 	enum err e = run(program, words, bytes, &answer, &why);
-	if (e != ERR_OK && answer.len > 0)
+	if (e == ERR_OK)
+		read_scorer(buf_peek(&answer), proof);
+	else if (answer.len > 0)
 		(void)err_set(info, e, "%s", why.text);
-	else if (e != ERR_OK)
+	else
 		(void)err_set(info, e, "model %s version %s cannot be served: %s", name, version, why.text);
 	buf_release(&answer);
 	return e;
@@ -252,17 +269,19 @@ trial_describe(const char *program, const char *path, struct buf *json, struct e
 	return e;
 }
 
+/* What is on record of a version; false where it must be tried. */
 static bool
-is_on_record(const char *store, const char *name, const char *version)
+find_record(const char *store, const char *name, const char *version, struct proof *proof)
 {
 	char folder[PATH_MAX];
 	struct manifest m;
 	struct err_info ignored;
 
+	*proof = (struct proof){.scorer = MODEL_XGBOOST};
 	if (!store_version_folder(folder, sizeof folder, store, name, version) ||
 		manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
 		return true; /* there is nothing to try: model_open() says what is wrong */
-	bool found = proof_is_on_record(folder, m.sha256);
+	bool found = proof_read(proof, folder, m.sha256);
 	manifest_release(&m);
 	return found;
 }
@@ -270,13 +289,15 @@ is_on_record(const char *store, const char *name, const char *version)
 enum err
 trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out, struct err_info *info)
 {
+	struct proof proof = {.scorer = MODEL_XGBOOST};
+
 	*out = NULL;
-	if (program != NULL && !is_on_record(store, name, version)) {
-		enum err e = trial_prove(program, store, name, version, info);
+	if (program != NULL && !find_record(store, name, version, &proof)) {
+		enum err e = trial_prove(program, store, name, version, &proof, info);
 		if (e != ERR_OK)
 			return e;
 	}
-	return model_open(store, name, version, out, info);
+	return model_open(store, name, version, proof.scorer, out, info);
 }
 
 static void
@@ -350,41 +371,152 @@ compare_ways(const struct model *m, const float *rows, float *batch, float *sing
 	return e;
 }
 
-static enum err
-try_made_up_rows(const struct model *m, struct err_info *info)
+/* Rows mixed of the golden ones' values; the caller frees them. NULL without memory. */
+static float *
+mix_golden_rows(const struct model *m)
 {
 	size_t n = model_features(m)->n;
-	size_t width = model_outputs(m, BOOSTER_MARGIN);
 	size_t n_golden = model_golden_rows(m);
 	uint64_t random = 1;
 	struct sample_column *columns = calloc(n, sizeof *columns);
 	float *values = calloc(n * n_golden, sizeof *values);
 	float *rows = calloc(TRIAL_ROWS * n, sizeof *rows);
-	float *outputs = calloc((TRIAL_ROWS + 1) * width, sizeof *outputs);
-	enum err e;
 
-	if (columns == NULL || values == NULL || rows == NULL || outputs == NULL) {
-		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
-	} else {
+	if (columns != NULL && values != NULL && rows != NULL) {
 		find_columns(model_golden_inputs(m), n_golden, n, values, columns);
 		sample_rows(columns, n, &random, MISSING_EVERY, rows, TRIAL_ROWS);
-		e = compare_ways(m, rows, outputs, outputs + TRIAL_ROWS * width, info);
+	}
+	if (columns == NULL || values == NULL) {
+		free(rows);
+		rows = NULL;
 	}
 	free(columns);
 	free(values);
-	free(rows);
+	return rows;
+}
+
+static enum err
+try_made_up_rows(const struct model *m, const float *rows, struct err_info *info)
+{
+	size_t width = model_outputs(m, BOOSTER_MARGIN);
+	float *outputs = calloc((TRIAL_ROWS + 1) * width, sizeof *outputs);
+	enum err e;
+
+	if (outputs == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	e = compare_ways(m, rows, outputs, outputs + TRIAL_ROWS * width, info);
 	free(outputs);
 	return e;
 }
 
+/* Rows that are being filled in with the numbers at which the trees split, and what lies next to them. */
+struct split_rows {
+	float *rows;
+	size_t n;    /* columns */
+	size_t next; /* row */
+	uint64_t random;
+};
+
+static void
+take_split(void *context, size_t column, float value)
+{
+	struct split_rows *s = context;
+	const float near[] = {value, nextafterf(value, -INFINITY), nextafterf(value, INFINITY)};
+
+	for (size_t i = 0; i < 3; i++) {
+		s->rows[s->next * s->n + column] = near[i];
+		s->next = s->next + 1 < TRIAL_SPLIT_ROWS ? s->next + 1 : random_below(&s->random, TRIAL_SPLIT_ROWS);
+	}
+}
+
+/* Some of the cells are what no split has: missing, zeros with either sign, the smallest and the largest numbers. */
+static void
+fill_odd(struct split_rows *s)
+{
+	static const float odd[] = {NAN,           0.0F,           -0.0F, 1e-45F, -1e-45F, 1.1754944e-38F,
+								3.4028235e38F, -3.4028235e38F, 1.0F,  3.0F,   0.5F,    7.0F};
+
+	for (size_t i = 0; i < TRIAL_SPLIT_ROWS * s->n; i++)
+		s->rows[i] = odd[random_below(&s->random, sizeof odd / sizeof odd[0])];
+}
+
+/* Both scorers on the same rows, value and margin, in a batch and (the forest) one by one. */
+static enum err
+compare_scorers(const struct model *booster, const struct model *forest, const float *rows, size_t n_rows, struct err_info *info)
+{
+	size_t n = model_features(booster)->n;
+	struct booster_caller caller;
+	enum err e = booster_caller_init(&caller, info);
+
+	for (int output = BOOSTER_VALUE; output <= BOOSTER_MARGIN && e == ERR_OK; output++) {
+		size_t width = model_outputs(booster, (enum booster_output)output);
+		float *ours = calloc(2 * n_rows * width, sizeof *ours);
+		float *theirs = ours != NULL ? ours + n_rows * width : NULL;
+		if (ours == NULL || model_outputs(forest, (enum booster_output)output) != width) {
+			free(ours);
+			e = err_set(info, ERR_MODEL_FAILED, "the forest has another number of outputs, or there is no memory to compare");
+			break;
+		}
+		e = model_predict(booster, &caller, (enum booster_output)output, rows, n_rows, theirs, info);
+		for (int single = 0; single <= 1 && e == ERR_OK; single++) {
+			(void)model_predict(forest, &caller, (enum booster_output)output, rows, single ? 0 : n_rows, ours, info);
+			for (size_t i = 0; single && i < n_rows; i++)
+				(void)model_predict(forest, &caller, (enum booster_output)output, rows + i * n, 1, ours + i * width, info);
+			for (size_t i = 0; i < n_rows && e == ERR_OK; i++)
+				if (memcmp(ours + i * width, theirs + i * width, width * sizeof *ours) != 0)
+					e = err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i,
+								(double)ours[i * width], (double)theirs[i * width]);
+		}
+		free(ours);
+	}
+	booster_caller_release(&caller);
+	return e;
+}
+
+/* Whether the forest answers as XGBoost does; ERR_OK also where it does not, with the reason. */
+static enum err
+try_forest(const struct model *booster, const char *store, const char *name, const char *version, const float *golden,
+		   struct proof *proof, struct err_info *info)
+{
+	struct model *forest;
+	struct err_info why;
+	struct split_rows s = {.n = model_features(booster)->n, .random = 2};
+	enum err e = model_open(store, name, version, MODEL_FOREST, &forest, &why);
+
+	s.rows = calloc(TRIAL_SPLIT_ROWS * s.n, sizeof *s.rows);
+	if (s.rows == NULL) {
+		model_free(forest);
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	}
+	if (e == ERR_OK) {
+		fill_odd(&s);
+		model_splits(forest, take_split, &s);
+		e = compare_scorers(booster, forest, golden, TRIAL_ROWS, &why);
+	}
+	if (e == ERR_OK)
+		e = compare_scorers(booster, forest, s.rows, TRIAL_SPLIT_ROWS, &why);
+	proof->scorer = e == ERR_OK ? MODEL_FOREST : MODEL_XGBOOST;
+	proof->rows = TRIAL_ROWS + (e == ERR_OK ? TRIAL_SPLIT_ROWS : 0);
+	(void)snprintf(proof->reason, sizeof proof->reason, "%.255s", e == ERR_OK ? "" : why.text);
+	free(s.rows);
+	model_free(forest);
+	return ERR_OK;
+}
+
 enum err
-trial_prove_here(const char *store, const char *name, const char *version, struct err_info *info)
+trial_prove_here(const char *store, const char *name, const char *version, struct proof *proof, struct err_info *info)
 {
 	struct model *m;
-	enum err e = model_open(store, name, version, &m, info);
+	float *rows = NULL;
+	enum err e = model_open(store, name, version, MODEL_XGBOOST, &m, info);
 
+	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	if (e == ERR_OK)
-		e = try_made_up_rows(m, info);
+		e = try_made_up_rows(m, rows, info);
+	if (e == ERR_OK)
+		e = try_forest(m, store, name, version, rows, proof, info);
+	free(rows);
 	model_free(m);
 	return e;
 }

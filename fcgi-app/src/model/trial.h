@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "model/model.h"
+#include "model/proof.h"
 
 /*
  * XGBoost's loader can crash or hang on a file that is damaged or made to hurt, whatever sha256 it has: of 150 mutated UBJSON files 19
@@ -17,21 +18,24 @@
 #define TRIAL_SELF "/proc/self/exe"
 
 enum {
-	TRIAL_ROWS = 1000,             /* predicted in a trial, in a batch and one by one */
+	TRIAL_ROWS = 1000,             /* mixed of the golden ones, predicted in a batch and one by one */
+	TRIAL_SPLIT_ROWS = 4000,       /* of values at which the trees split, and their neighbours */
 	TRIAL_CPU_S = 5,               /* processor time of a trial, and a second more for each … */
 	TRIAL_BYTES_A_SECOND = 8 << 20 /* … of the model file */
 };
 
 /*
- * Proves STORE/NAME/VERSION in a child: all that model_open() does, and that made-up rows give the same bits in a batch and one by one.
+ * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, that made-up rows give the same bits in a batch and one by one,
+ * and whether the forest gives the same, too: `proof` tells the scorer.
  * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
  */
-enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct err_info *info);
+enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct proof *proof,
+					 struct err_info *info);
 
 /* Asks a child what the model file `path` is; the answer of describe_file() is appended to `json`. */
 enum err trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info);
 
-/* model_open() behind a trial, unless that is on record (proof.h) or `program` is NULL. */
+/* model_open() behind a trial, with the scorer that it found, unless that is on record (proof.h); with XGBoost where `program` is NULL. */
 enum err trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out,
 					struct err_info *info);
 
@@ -42,6 +46,6 @@ enum err trial_open(const char *program, const char *store, const char *name, co
 void trial_limit(long parent, size_t file_bytes);
 
 /* What trial_prove() has the child do. */
-enum err trial_prove_here(const char *store, const char *name, const char *version, struct err_info *info);
+enum err trial_prove_here(const char *store, const char *name, const char *version, struct proof *proof, struct err_info *info);
 
 #endif

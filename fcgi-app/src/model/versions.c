@@ -104,15 +104,17 @@ prove(const char *program, const char *store, const char *name, const char *vers
 {
 	char folder[PATH_MAX];
 	struct manifest m;
+	struct proof proof;
+	struct proof before;
 
 	if (!store_version_folder(folder, sizeof folder, store, name, version))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", store);
 	enum err e = manifest_init(&m, folder, name, version, info);
 	if (e != ERR_OK)
 		return e;
-	e = trial_prove(program, store, name, version, info);
-	if (e == ERR_OK && !proof_is_on_record(folder, m.sha256))
-		e = proof_write(folder, m.sha256, TRIAL_ROWS, info);
+	e = trial_prove(program, store, name, version, &proof, info);
+	if (e == ERR_OK && !proof_read(&before, folder, m.sha256))
+		e = proof_write(&proof, folder, m.sha256, info);
 	manifest_release(&m);
 	return e;
 }

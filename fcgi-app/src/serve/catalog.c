@@ -271,7 +271,7 @@ write_info(const struct served *s, const char *role, struct buf *out)
 	buf_str(out, ",version=");
 	metrics_label(out, model_version(s->model));
 	buf_printf(out, ",role=\"%s\",objective=\"%s\",scorer=\"%s\",sha256=\"%s\"} 1\n", role, model_shape(s->model)->objective,
-			   model_scorer(s->model), model_sha256(s->model));
+			   model_scorer_name(s->model), model_sha256(s->model));
 }
 
 void

@@ -136,7 +136,7 @@ write_entry(const struct entry *entry, struct buf *out)
 	buf_printf(out, ",\"objective\":\"%s\",\"outputs\":%zu,\"metrics\":", model_shape(m)->objective,
 			   model_outputs(m, BOOSTER_VALUE));
 	buf_str(out, model_metrics_json(m));
-	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"}\n", model_sha256(m), model_scorer(m));
+	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"}\n", model_sha256(m), model_scorer_name(m));
 }
 
 static enum err

@@ -1,0 +1,44 @@
+/* forest.h - a model's trees, compiled: XGBoost's margins, bit for bit, without XGBoost */
+#ifndef FUTAIE_FOREST_H
+#define FUTAIE_FOREST_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "model/booster.h"
+
+/*
+ * How it works: a tree's nodes lie in an array in breadth-first order, eight bytes each, the two children of a node side by side, so that a
+ * step is one load and one addition: next = child + (value >= split). A leaf is its own child and compares with NaN, so it stays where it is, and
+ * every tree of a group can be walked for as many steps as the deepest of them needs, without a branch. One row walks eight trees at once,
+ * a block of rows one tree with eight rows at once: the loads of one walk hide those of the others. The leaves' values are then
+ * added one tree after the other, from the base score on, in float32, as XGBoost does it: so the bits are the same.
+ *
+ * Immutable once opened; any number of threads may ask it.
+ */
+struct forest;
+
+/* What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes); a damaged file ERR_BAD_MODEL. */
+enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
+void forest_free(struct forest *f);
+
+/* Borrowed; as booster_shape() of the same file. */
+const struct booster_shape *forest_shape(const struct forest *f);
+
+size_t forest_trees(const struct forest *f);
+
+/*
+ * Calls `found` for every split: the column, and the number or, one by one, the categories that go right. For tests and proofs.
+ */
+void forest_splits(const struct forest *f, booster_split_fn *found, void *context);
+
+/* Bytes of memory that it holds. */
+size_t forest_bytes(const struct forest *f);
+
+/*
+ * Answers `n_rows` rows, row-major with shape->n_features float32 each, NaN meaning missing, in `out` (n_rows times the shape's n_values or n_margins floats), with
+ * the bits of booster_predict().
+ */
+void forest_predict(const struct forest *f, enum booster_output output, const float *rows, size_t n_rows, float *out);
+
+#endif

@@ -1,0 +1,682 @@
+/* treefile.c - the trees of a model file, read and checked */
+#include "model/treefile.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/modelfile.h"
+
+#define LINEAR_MAX ((size_t)1 << 28) /* weights of gblinear */
+
+/* The arrays of one tree, used again for the next. */
+struct arrays {
+	struct buf left;
+	struct buf right;
+	struct buf feature;
+	struct buf value;
+	struct buf default_left;
+	struct buf split_type;
+	struct buf categories;
+	struct buf category_node;
+	struct buf category_from;
+	struct buf category_count;
+	struct buf order;   /* nodes still to be looked at, with their depth */
+	struct buf reached; /* a byte a node */
+	int64_t leaf_size;
+};
+
+struct reading {
+	struct modelfile file;
+	struct treefile_head *head;
+	struct arrays arrays;
+	treefile_visit *visit;
+	void *context;
+	struct err_info *info;
+	size_t n_trees; /* visited */
+	long long n_class;
+	long long n_target;
+	bool has_trees;
+	struct buf linear; /* float32, of gblinear */
+};
+
+/* A member of an object, and what reads its value. */
+struct member {
+	const char *name;
+	enum err (*read)(struct reading *in);
+};
+
+static enum err
+read_members(struct reading *in, const struct member *members, size_t n)
+{
+	char key[MODELFILE_KEY_MAX];
+	bool more;
+	enum err e = modelfile_object(&in->file);
+
+	while (e == ERR_OK && (e = modelfile_key(&in->file, key, &more)) == ERR_OK && more) {
+		size_t i = 0;
+		while (i < n && strcmp(members[i].name, key) != 0)
+			i++;
+		e = i < n ? members[i].read(in) : modelfile_skip(&in->file);
+	}
+	return e;
+}
+
+#define READ_MEMBERS(in, members) read_members((in), (members), sizeof(members) / sizeof((members)[0]))
+
+static enum err
+out_of_memory(struct reading *in)
+{
+	return err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for the trees");
+}
+
+enum element { INT32, INT64, FLOAT32, BYTE };
+
+/* Takes an array of numbers into `out`, at most `most` of them. */
+static enum err
+read_array(struct reading *in, struct buf *out, enum element type, size_t most)
+{
+	struct modelfile_array a;
+	size_t n = 0;
+	bool more;
+	enum err e = modelfile_array(&in->file, &a);
+
+	buf_reset(out);
+	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
+		int64_t whole = 0;
+		float fraction = 0;
+		if (n++ == most)
+			return modelfile_fail(&in->file, "an array of more than %zu numbers", most);
+		e = type == FLOAT32 ? modelfile_float(&in->file, &a, &fraction) : modelfile_integer(&in->file, &a, &whole);
+		if (e != ERR_OK)
+			return e;
+		if ((type == INT32 && (whole < INT32_MIN || whole > INT32_MAX)) || (type == BYTE && (whole < 0 || whole > UINT8_MAX)))
+			return modelfile_fail(&in->file, "the number %lld is too large here", (long long)whole);
+		const int32_t narrow = (int32_t)whole;
+		const uint8_t byte = (uint8_t)whole;
+		if (type == INT32)
+			buf_add(out, &narrow, sizeof narrow);
+		else if (type == INT64)
+			buf_add(out, &whole, sizeof whole);
+		else if (type == FLOAT32)
+			buf_add(out, &fraction, sizeof fraction);
+		else
+			buf_add(out, &byte, sizeof byte);
+	}
+	return e == ERR_OK && !buf_ok(out) ? out_of_memory(in) : e;
+}
+
+/* default_left and split_type are numbers, and in files of some versions true and false. */
+static enum err
+read_flags(struct reading *in, struct buf *out)
+{
+	struct modelfile_array a;
+	struct modelfile before = in->file;
+	enum modelfile_kind kind = MODELFILE_NUMBER;
+	bool more;
+	enum err e = modelfile_array(&in->file, &a);
+
+	if (e == ERR_OK && a.type == 0 && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more)
+		e = modelfile_peek(&in->file, &kind);
+	if (e != ERR_OK)
+		return e;
+	in->file = before;
+	if (kind != MODELFILE_LITERAL)
+		return read_array(in, out, BYTE, TREEFILE_NODES_MAX);
+	buf_reset(out);
+	e = modelfile_array(&in->file, &a);
+	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
+		bool set = in->file.p < in->file.end && (*in->file.p == 'T' || *in->file.p == 't');
+		e = modelfile_skip(&in->file);
+		buf_char(out, set ? 1 : 0);
+	}
+	return e == ERR_OK && !buf_ok(out) ? out_of_memory(in) : e;
+}
+
+static enum err
+read_left(struct reading *in)
+{
+	return read_array(in, &in->arrays.left, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
+read_right(struct reading *in)
+{
+	return read_array(in, &in->arrays.right, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
+read_feature(struct reading *in)
+{
+	return read_array(in, &in->arrays.feature, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
+read_value(struct reading *in)
+{
+	return read_array(in, &in->arrays.value, FLOAT32, TREEFILE_NODES_MAX);
+}
+static enum err
+read_default(struct reading *in)
+{
+	return read_flags(in, &in->arrays.default_left);
+}
+static enum err
+read_type(struct reading *in)
+{
+	return read_flags(in, &in->arrays.split_type);
+}
+static enum err
+read_categories(struct reading *in)
+{
+	return read_array(in, &in->arrays.categories, INT32, TREEFILE_CATEGORIES_MAX);
+}
+static enum err
+read_category_node(struct reading *in)
+{
+	return read_array(in, &in->arrays.category_node, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
+read_category_from(struct reading *in)
+{
+	return read_array(in, &in->arrays.category_from, INT64, TREEFILE_NODES_MAX);
+}
+static enum err
+read_category_count(struct reading *in)
+{
+	return read_array(in, &in->arrays.category_count, INT64, TREEFILE_NODES_MAX);
+}
+
+/* XGBoost writes parameters as strings, and some versions as numbers. */
+static enum err
+read_number(struct reading *in, long long low, long long high, long long *out)
+{
+	enum modelfile_kind kind;
+	char text[32];
+	int64_t whole;
+	char *end;
+	enum err e = modelfile_peek(&in->file, &kind);
+
+	if (e != ERR_OK)
+		return e;
+	if (kind == MODELFILE_STRING) {
+		e = modelfile_string(&in->file, text, sizeof text);
+		*out = strtoll(text, &end, 10);
+		if (e == ERR_OK && (end == text || *end != '\0'))
+			return modelfile_fail(&in->file, "\"%s\" is no whole number", text);
+	} else {
+		e = modelfile_integer(&in->file, NULL, &whole);
+		*out = whole;
+	}
+	if (e == ERR_OK && (*out < low || *out > high))
+		return modelfile_fail(&in->file, "the number %lld is not from %lld to %lld", *out, low, high);
+	return e;
+}
+
+static enum err
+read_leaf_size(struct reading *in)
+{
+	long long size;
+	enum err e = read_number(in, 0, INT_MAX, &size);
+
+	in->arrays.leaf_size = size;
+	return e;
+}
+
+static enum err
+read_tree_param(struct reading *in)
+{
+	static const struct member members[] = {{"size_leaf_vector", read_leaf_size}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static const void *
+array(const struct buf *b)
+{
+	return b->data;
+}
+
+/* What the arrays say of each other's lengths. */
+static enum err
+take_arrays(struct reading *in, struct treefile_tree *t)
+{
+	const struct arrays *a = &in->arrays;
+	size_t n = a->left.len / sizeof(int32_t);
+	size_t n_categorical = a->category_node.len / sizeof(int32_t);
+
+	if (a->leaf_size > 1)
+		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "tree %zu has leaves of %lld values", in->n_trees, (long long)a->leaf_size);
+	if (n == 0 || a->right.len != a->left.len || a->feature.len != a->left.len || a->value.len != n * sizeof(float) ||
+		a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
+		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
+	if (a->category_from.len != n_categorical * sizeof(int64_t) || a->category_count.len != n_categorical * sizeof(int64_t))
+		return modelfile_fail(&in->file, "tree %zu: its arrays of categories are not of one length", in->n_trees);
+	*t = (struct treefile_tree){.n = n,
+								.left = array(&a->left),
+								.right = array(&a->right),
+								.feature = array(&a->feature),
+								.value = array(&a->value),
+								.default_left = array(&a->default_left),
+								.categorical = a->split_type.len != 0 ? array(&a->split_type) : NULL,
+								.category_node = array(&a->category_node),
+								.category_from = array(&a->category_from),
+								.category_count = array(&a->category_count),
+								.categories = array(&a->categories),
+								.n_categorical = n_categorical};
+	return ERR_OK;
+}
+
+/* Sets of categories lie within their array, one for each categorical node. */
+static enum err
+check_categories(struct reading *in, const struct treefile_tree *t)
+{
+	size_t n_categories = in->arrays.categories.len / sizeof(int32_t);
+	size_t next = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		bool inner = t->left[i] >= 0;
+		if (t->categorical == NULL || t->categorical[i] == 0 || !inner)
+			continue;
+		while (next < t->n_categorical && (size_t)t->category_node[next] < i && t->category_node[next] >= 0)
+			next++;
+		if (next == t->n_categorical || t->category_node[next] != (int32_t)i)
+			return modelfile_fail(&in->file, "tree %zu: node %zu asks for categories and has none", in->n_trees, i);
+	}
+	for (size_t i = 0; i < t->n_categorical; i++)
+		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
+			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
+			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
+	for (size_t i = 0; i < n_categories; i++)
+		if (t->categories[i] < 0 || t->categories[i] >= TREEFILE_CATEGORIES_MAX)
+			return modelfile_fail(&in->file, "tree %zu: the category %d is not from 0 to %d", in->n_trees, t->categories[i],
+								  TREEFILE_CATEGORIES_MAX - 1);
+	return ERR_OK;
+}
+
+struct visit {
+	int32_t node;
+	int32_t depth;
+};
+
+/* A child that was not reached before, which is now. */
+static bool
+is_new(const struct treefile_tree *t, char *reached, int32_t child)
+{
+	if (child <= 0 || (size_t)child >= t->n || reached[child] != 0)
+		return false;
+	reached[child] = 1;
+	return true;
+}
+
+static enum err
+check_node(struct reading *in, const struct treefile_tree *t, const struct visit *v)
+{
+	int32_t left = t->left[v->node];
+	int32_t right = t->right[v->node];
+	char *reached = in->arrays.reached.data;
+
+	if (!is_new(t, reached, left) || !is_new(t, reached, right))
+		return modelfile_fail(&in->file, "tree %zu: node %d has the children %d and %d, of %zu nodes that have one parent each",
+							  in->n_trees, v->node, left, right, t->n);
+	if (t->feature[v->node] < 0 || (size_t)t->feature[v->node] >= in->head->n_features)
+		return modelfile_fail(&in->file, "tree %zu: node %d asks for feature %d of %zu", in->n_trees, v->node, t->feature[v->node],
+							  in->head->n_features);
+	if (v->depth == TREEFILE_DEPTH_MAX)
+		return modelfile_fail(&in->file, "tree %zu is deeper than %d", in->n_trees, TREEFILE_DEPTH_MAX);
+	return ERR_OK;
+}
+
+/* Every node is reached once from the root, so that there are no circles; some files keep nodes that were pruned and are not reached. */
+static enum err
+check_shape(struct reading *in, struct treefile_tree *t)
+{
+	struct buf *order = &in->arrays.order;
+	struct buf *reached = &in->arrays.reached;
+	enum err e = ERR_OK;
+
+	buf_reset(order);
+	buf_reset(reached);
+	buf_add(order, &(const struct visit){0, 0}, sizeof(struct visit));
+	if (!buf_ok(order) || !buf_reserve(reached, t->n))
+		return out_of_memory(in);
+	memset(reached->data, 0, t->n);
+	for (size_t seen = 0; e == ERR_OK && buf_ok(order) && seen < order->len / sizeof(struct visit); seen++) {
+		struct visit v;
+		memcpy(&v, order->data + seen * sizeof v, sizeof v);
+		if ((size_t)v.depth > t->depth)
+			t->depth = (size_t)v.depth;
+		if (t->left[v.node] == -1)
+			continue;
+		e = check_node(in, t, &v);
+		buf_add(order, &(const struct visit){t->left[v.node], v.depth + 1}, sizeof v);
+		buf_add(order, &(const struct visit){t->right[v.node], v.depth + 1}, sizeof v);
+	}
+	return e == ERR_OK && !buf_ok(order) ? out_of_memory(in) : e;
+}
+
+static enum err
+read_tree(struct reading *in)
+{
+	static const struct member members[] = {
+		{"left_children", read_left},
+		{"right_children", read_right},
+		{"split_indices", read_feature},
+		{"split_conditions", read_value},
+		{"default_left", read_default},
+		{"split_type", read_type},
+		{"categories", read_categories},
+		{"categories_nodes", read_category_node},
+		{"categories_segments", read_category_from},
+		{"categories_sizes", read_category_count},
+		{"tree_param", read_tree_param},
+	};
+	struct treefile_tree tree;
+	struct arrays *a = &in->arrays;
+
+	buf_reset(&a->left);
+	buf_reset(&a->split_type);
+	buf_reset(&a->categories);
+	buf_reset(&a->category_node);
+	buf_reset(&a->category_from);
+	buf_reset(&a->category_count);
+	a->leaf_size = 0;
+	enum err e = READ_MEMBERS(in, members);
+	if (e == ERR_OK)
+		e = take_arrays(in, &tree);
+	if (e == ERR_OK)
+		e = check_shape(in, &tree);
+	if (e == ERR_OK)
+		e = check_categories(in, &tree);
+	if (e == ERR_OK && in->visit != NULL)
+		e = in->visit(in->context, in->n_trees, &tree, in->info);
+	in->n_trees++;
+	return e;
+}
+
+static enum err
+read_trees(struct reading *in)
+{
+	struct modelfile_array a;
+	bool more;
+	enum err e = modelfile_array(&in->file, &a);
+
+	if (in->has_trees)
+		return modelfile_fail(&in->file, "the trees stand twice");
+	in->has_trees = true;
+	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
+		if (in->n_trees == TREEFILE_TREES_MAX)
+			return modelfile_fail(&in->file, "more than %d trees", TREEFILE_TREES_MAX);
+		e = read_tree(in);
+	}
+	return e;
+}
+
+static enum err
+read_tree_info(struct reading *in)
+{
+	return read_array(in, &in->head->groups, INT32, TREEFILE_TREES_MAX);
+}
+
+static enum err
+read_linear(struct reading *in)
+{
+	return read_array(in, &in->linear, FLOAT32, LINEAR_MAX);
+}
+
+static enum err
+read_model(struct reading *in)
+{
+	static const struct member members[] = {{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
+read_kind(struct reading *in)
+{
+	return modelfile_string(&in->file, in->head->kind, sizeof in->head->kind);
+}
+
+static enum err
+read_weights(struct reading *in)
+{
+	return read_array(in, &in->head->weights, FLOAT32, TREEFILE_TREES_MAX);
+}
+
+static enum err
+read_gbtree(struct reading *in)
+{
+	static const struct member members[] = {{"model", read_model}};
+
+	return READ_MEMBERS(in, members);
+}
+
+/* {"name": "gbtree", "model": …}, or {"name": "dart", "gbtree": {"name": "gbtree", "model": …}, "weight_drop": […]} */
+static enum err
+read_booster(struct reading *in)
+{
+	static const struct member members[] = {
+		{"name", read_kind}, {"model", read_model}, {"gbtree", read_gbtree}, {"weight_drop", read_weights}};
+
+	return READ_MEMBERS(in, members);
+}
+
+/* "5E-1", 0.5, or since XGBoost 3.1 "[5E-1]", with a value for each target "[1E0,2E0]". */
+static enum err
+read_base_score(struct reading *in)
+{
+	enum modelfile_kind kind;
+	char text[64 * 1024];
+	float value;
+	char *end;
+	enum err e = modelfile_peek(&in->file, &kind);
+
+	buf_reset(&in->head->bases);
+	if (e == ERR_OK && kind == MODELFILE_NUMBER) {
+		e = modelfile_float(&in->file, NULL, &value);
+		buf_add(&in->head->bases, &value, sizeof value);
+		return e;
+	}
+	if (e == ERR_OK)
+		e = modelfile_string(&in->file, text, sizeof text);
+	if (e != ERR_OK)
+		return e;
+	for (const char *p = text + (*text == '['); *p != '\0' && *p != ']'; p = end + (*end == ',')) {
+		value = strtof(p, &end);
+		if (end == p)
+			return modelfile_fail(&in->file, "base_score \"%.40s\" is no number", text);
+		buf_add(&in->head->bases, &value, sizeof value);
+	}
+	return in->head->bases.len > 0 ? ERR_OK : modelfile_fail(&in->file, "base_score is empty");
+}
+
+static enum err
+read_n_class(struct reading *in)
+{
+	return read_number(in, 0, TREEFILE_GROUPS_MAX, &in->n_class);
+}
+static enum err
+read_n_target(struct reading *in)
+{
+	return read_number(in, 0, TREEFILE_GROUPS_MAX, &in->n_target);
+}
+
+static enum err
+read_n_feature(struct reading *in)
+{
+	long long n = 0;
+	enum err e = read_number(in, 0, BOOSTER_FEATURES_MAX, &n);
+
+	in->head->n_features = (size_t)n;
+	return e;
+}
+
+static enum err
+read_model_param(struct reading *in)
+{
+	static const struct member members[] = {{"base_score", read_base_score},
+											{"num_class", read_n_class},
+											{"num_feature", read_n_feature},
+											{"num_target", read_n_target}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
+read_objective_name(struct reading *in)
+{
+	return modelfile_string(&in->file, in->head->objective, sizeof in->head->objective);
+}
+
+static enum err
+read_objective(struct reading *in)
+{
+	static const struct member members[] = {{"name", read_objective_name}};
+
+	return READ_MEMBERS(in, members);
+}
+
+/* The number of features stands behind the trees in the file, and the trees are checked against it: so this is read first. */
+static enum err
+read_learner_head(struct reading *in)
+{
+	static const struct member members[] = {{"learner_model_param", read_model_param}, {"objective", read_objective}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
+read_learner(struct reading *in)
+{
+	static const struct member members[] = {{"gradient_booster", read_booster}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
+check_head(struct reading *in)
+{
+	struct treefile_head *h = in->head;
+	const int32_t *groups = array(&h->groups);
+
+	h->n_trees = in->n_trees;
+	size_t n_linear = in->linear.len / sizeof(float);
+	if (strcmp(h->kind, "gblinear") == 0 && n_linear != (h->n_features + 1) * h->n_groups)
+		return modelfile_fail(&in->file, "gblinear has %zu weights for %zu features and %zu outputs", n_linear, h->n_features,
+							  h->n_groups);
+	if (strcmp(h->kind, "gbtree") != 0 && strcmp(h->kind, "dart") != 0)
+		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "the booster \"%.15s\" is no forest", h->kind);
+	if (!in->has_trees)
+		return modelfile_fail(&in->file, "the file has no trees");
+	if (h->groups.len != h->n_trees * sizeof *groups)
+		return modelfile_fail(&in->file, "tree_info has %zu entries for %zu trees", h->groups.len / sizeof *groups, h->n_trees);
+	for (size_t i = 0; i < h->n_trees; i++)
+		if (groups[i] < 0 || (size_t)groups[i] >= h->n_groups)
+			return modelfile_fail(&in->file, "tree %zu is of output %d of %zu", i, groups[i], h->n_groups);
+	if (strcmp(h->kind, "dart") == 0 && h->weights.len != h->n_trees * sizeof(float))
+		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
+	if (h->n_bases != 1 && h->n_bases != h->n_groups)
+		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
+	return ERR_OK;
+}
+
+static enum err
+read_file(struct reading *in)
+{
+	static const struct member first[] = {{"learner", read_learner_head}};
+	static const struct member second[] = {{"learner", read_learner}};
+	struct treefile_head *h = in->head;
+	struct modelfile start = in->file;
+	enum err e = READ_MEMBERS(in, first);
+
+	if (e != ERR_OK)
+		return e;
+	if (h->objective[0] == '\0' || h->n_features == 0 || h->bases.len == 0)
+		return modelfile_fail(&in->file, "it lacks the objective, the number of features or base_score of an XGBoost model");
+	long long n_class = in->n_class > 0 ? in->n_class : 1;
+	long long n_target = in->n_target > 0 ? in->n_target : 1;
+	h->n_groups = (size_t)(n_class > n_target ? n_class : n_target);
+	h->n_bases = h->bases.len / sizeof(float);
+	in->file = start;
+	e = READ_MEMBERS(in, second);
+	return e == ERR_OK ? check_head(in) : e;
+}
+
+static void
+arrays_init(struct arrays *a)
+{
+	const size_t most = (size_t)TREEFILE_NODES_MAX * sizeof(int64_t);
+
+	*a = (struct arrays){0};
+	buf_init(&a->left, most);
+	buf_init(&a->right, most);
+	buf_init(&a->feature, most);
+	buf_init(&a->value, most);
+	buf_init(&a->default_left, most);
+	buf_init(&a->split_type, most);
+	buf_init(&a->categories, (size_t)TREEFILE_CATEGORIES_MAX * sizeof(int32_t));
+	buf_init(&a->category_node, most);
+	buf_init(&a->category_from, most);
+	buf_init(&a->category_count, most);
+	buf_init(&a->order, most);
+	buf_init(&a->reached, TREEFILE_NODES_MAX);
+}
+
+static void
+arrays_release(struct arrays *a)
+{
+	buf_release(&a->left);
+	buf_release(&a->right);
+	buf_release(&a->feature);
+	buf_release(&a->value);
+	buf_release(&a->default_left);
+	buf_release(&a->split_type);
+	buf_release(&a->categories);
+	buf_release(&a->category_node);
+	buf_release(&a->category_from);
+	buf_release(&a->category_count);
+	buf_release(&a->order);
+	buf_release(&a->reached);
+}
+
+enum err
+treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefile_visit *visit, void *context,
+			  struct err_info *info)
+{
+	struct reading in = {.head = head, .visit = visit, .context = context, .info = info};
+	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
+
+	*head = (struct treefile_head){0};
+	buf_init(&head->bases, (size_t)TREEFILE_GROUPS_MAX * sizeof(float));
+	buf_init(&head->groups, most);
+	buf_init(&head->weights, most);
+	arrays_init(&in.arrays);
+	buf_init(&in.linear, LINEAR_MAX * sizeof(float));
+	enum err e = modelfile_init(&in.file, bytes, len, info);
+	if (e == ERR_OK)
+		e = read_file(&in);
+	arrays_release(&in.arrays);
+	buf_release(&in.linear);
+	if (e != ERR_OK)
+		treefile_head_release(head);
+	return e;
+}
+
+void
+treefile_head_release(struct treefile_head *head)
+{
+	buf_release(&head->bases);
+	buf_release(&head->groups);
+	buf_release(&head->weights);
+	*head = (struct treefile_head){0};
+}
+
+enum err
+treefile_check(const void *bytes, size_t len, struct err_info *info)
+{
+	struct treefile_head head;
+	enum err e = treefile_read(bytes, len, &head, NULL, NULL, info);
+
+	if (e == ERR_OK)
+		treefile_head_release(&head);
+	return e == ERR_UNSUPPORTED_MODEL ? ERR_OK : e;
+}

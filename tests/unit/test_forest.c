@@ -1,0 +1,291 @@
+/* test_forest.c - tests of model/forest, treefile, modelfile and transform: XGBoost's bits without XGBoost, and no harm by any file */
+#include "model/forest.h"
+
+#include "expected.h"
+#include "model/treefile.h"
+
+enum { RANDOM_ROWS = 500 };
+
+/* The file of a fixture; the caller frees it. */
+static char *
+read_fixture(const char *name, size_t *len)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof path, FOLDER_FIXTURES "/%s/1/model.ubj", name);
+	if (access(path, F_OK) != 0)
+		(void)snprintf(path, sizeof path, FOLDER_FIXTURES "/%s/1/model.json", name);
+	return folder_read(path, len);
+}
+
+static void
+check_outputs(const char *name, const struct forest *f, enum booster_output output, const float *rows, size_t n_rows,
+			  const float *expected)
+{
+	size_t n = forest_shape(f)->n_features;
+	size_t width = output == BOOSTER_MARGIN ? forest_shape(f)->n_margins : forest_shape(f)->n_values;
+	float *got = calloc(n_rows * width, sizeof *got);
+
+	assert_non_null(got);
+	forest_predict(f, output, rows, n_rows, got);
+	for (size_t i = 0; i < n_rows * width; i++)
+		check_float(name, got[i], expected[i]);
+	for (size_t i = 0; i < n_rows; i++)
+		forest_predict(f, output, rows + i * n, 1, got + i * width);
+	for (size_t i = 0; i < n_rows * width; i++)
+		check_float(name, got[i], expected[i]);
+	free(got);
+}
+
+/* A cell that is missing, a category, a small or a large number. */
+static float
+random_cell(uint64_t *random)
+{
+	uint64_t x = unit_random(random);
+	float unit = (float)(x >> 40) / 16777216.0F - 0.5F;
+
+	switch (x % 8) {
+	case 0:
+		return NAN;
+	case 1:
+	case 2:
+		return (float)(x >> 8 & 15);
+	case 3:
+		return unit * 1e30F;
+	case 4:
+		return unit * 100;
+	default:
+		return unit * 3;
+	}
+}
+
+static void
+check_random_rows(const char *name, const char *bytes, size_t len, const struct forest *f)
+{
+	struct booster *b;
+	struct booster_caller caller;
+	struct err_info info;
+	uint64_t random = 1;
+	size_t n = forest_shape(f)->n_features;
+	float *rows = calloc(RANDOM_ROWS * n, sizeof *rows);
+
+	check_err(name, booster_open(bytes, len, &b, &info), ERR_OK, &info);
+	assert_err(booster_caller_init(&caller, &info), ERR_OK, &info);
+	for (size_t i = 0; i < RANDOM_ROWS * n; i++)
+		rows[i] = random_cell(&random);
+	for (int output = BOOSTER_VALUE; output <= BOOSTER_MARGIN; output++) {
+		float *expected = calloc(RANDOM_ROWS * booster_outputs(b, (enum booster_output)output), sizeof *expected);
+		check_err(name, booster_predict(b, &caller, (enum booster_output)output, rows, RANDOM_ROWS, expected, &info), ERR_OK,
+				  &info);
+		check_outputs(name, f, (enum booster_output)output, rows, RANDOM_ROWS, expected);
+		free(expected);
+	}
+	booster_caller_release(&caller);
+	booster_free(b);
+	free(rows);
+}
+
+static bool
+is_linear(const char *name)
+{
+	return strstr(name, "gblinear") != NULL;
+}
+
+/* Calls `check` for every fixture. */
+static void
+for_each_fixture(void (*check)(const char *name))
+{
+	struct dirent **list;
+	int n = scandir(FOLDER_FIXTURES, &list, NULL, alphasort);
+	int checked = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (list[i]->d_name[0] != '.') {
+			check(list[i]->d_name);
+			checked++;
+		}
+		free(list[i]);
+	}
+	free(list);
+	assert_true(checked > 30);
+}
+
+static void
+check_fixture(const char *name)
+{
+	struct expected x;
+	struct forest *f;
+	struct err_info info;
+	size_t len;
+	char *bytes = read_fixture(name, &len);
+
+	if (is_linear(name)) {
+		check_err(name, forest_open(bytes, len, &f, &info), ERR_UNSUPPORTED_MODEL, &info);
+		check_integer(name, f == NULL, true);
+		free(bytes);
+		return;
+	}
+	check_err(name, forest_open(bytes, len, &f, &info), ERR_OK, &info);
+	expected_init(&x, name);
+	check_outputs(name, f, BOOSTER_VALUE, x.rows, x.n_rows, x.predictions);
+	check_outputs(name, f, BOOSTER_MARGIN, x.rows, x.n_rows, x.margins);
+	check_random_rows(name, bytes, len, f);
+	expected_release(&x);
+	forest_free(f);
+	free(bytes);
+}
+
+static void
+answers_as_xgboost(void **state)
+{
+	(void)state;
+	for_each_fixture(check_fixture);
+	forest_free(NULL);
+}
+
+/* Opens what may be damaged, and asks it: whatever it is, it must not hurt. */
+static enum err
+try_bytes(const char *bytes, size_t len)
+{
+	char *copy = unit_copy(bytes, len);
+	struct forest *f;
+	struct err_info info;
+	enum err e = forest_open(copy, len, &f, &info);
+
+	if (e == ERR_OK) {
+		const struct booster_shape *shape = forest_shape(f);
+		float *rows = calloc(9 * shape->n_features, sizeof *rows);
+		float *out = calloc(9 * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
+		assert_true(rows != NULL && out != NULL);
+		forest_predict(f, BOOSTER_VALUE, rows, 9, out);
+		forest_predict(f, BOOSTER_MARGIN, rows, 1, out);
+		free(rows);
+		free(out);
+		forest_free(f);
+	} else {
+		assert_true(e == ERR_BAD_MODEL || e == ERR_UNSUPPORTED_MODEL || e == ERR_OUT_OF_MEMORY);
+		assert_true(info.text[0] != '\0');
+	}
+	free(copy);
+	return e;
+}
+
+static void
+check_damage(const char *name)
+{
+	size_t len;
+	char *bytes = read_fixture(name, &len);
+	uint64_t random = len;
+	size_t cuts = UNIT_TIMES(200);
+
+	for (size_t i = 0; i < cuts; i++)
+		check_integer(name, try_bytes(bytes, len * i / cuts) != ERR_OK, true);
+	for (int i = 0; i < UNIT_TIMES(400); i++) {
+		size_t at = unit_random(&random) % len;
+		char before = bytes[at];
+		bytes[at] = (char)(i % 3 == 0 ? 0xFF : i % 3 == 1 ? before ^ (1 << (unit_random(&random) % 8)) : (int)unit_random(&random));
+		(void)try_bytes(bytes, len);
+		bytes[at] = before;
+	}
+	free(bytes);
+}
+
+static void
+takes_no_harm(void **state)
+{
+	(void)state;
+	for_each_fixture(check_damage);
+	assert_int_equal(try_bytes("", 0), ERR_BAD_MODEL);
+	assert_int_equal(try_bytes("{", 1), ERR_BAD_MODEL);
+	assert_int_equal(try_bytes("{}", 2), ERR_BAD_MODEL);
+	assert_int_equal(try_bytes("binf", 4), ERR_BAD_MODEL);
+}
+
+/* A model of one tree as text, with parts put in. */
+static const char *
+model_text(const char *base_score, const char *left, const char *right, const char *feature)
+{
+	static char text[4096];
+
+	(void)snprintf(text, sizeof text,
+				   "{\"learner\": {\"learner_model_param\": {\"base_score\": %s, \"num_class\": \"0\", \"num_feature\": \"2\"}, "
+				   "\"objective\": {\"name\": "
+				   "\"reg:squarederror\"}, \"gradient_booster\": {\"name\": \"gbtree\", \"model\": {\"tree_info\": [0], \"trees\": "
+				   "[{\"left_children\": "
+				   "[%s], \"right_children\": [%s], \"split_indices\": [%s], \"split_conditions\": [0.5, 1.5, -2], "
+				   "\"default_left\": [true, false, "
+				   "false], \"tree_param\": {\"num_nodes\": \"3\"}}]}}}, \"version\": [1, 0, 0]}",
+				   base_score, left, right, feature);
+	return text;
+}
+
+static float
+ask(const char *text, float a, float b)
+{
+	struct forest *f;
+	struct err_info info;
+	const float row[] = {a, b};
+	float out;
+
+	check_err(text, forest_open(text, strlen(text), &f, &info), ERR_OK, &info);
+	forest_predict(f, BOOSTER_VALUE, row, 1, &out);
+	assert_true(forest_bytes(f) > 0 && forest_trees(f) == 1);
+	forest_free(f);
+	return out;
+}
+
+static void
+forms_of_base_score(void **state)
+{
+	static const char *const forms[] = {"\"1E1\"", "10", "10.0", "\"[1E1]\"", "\"10\""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		const char *text = model_text(forms[i], "1, -1, -1", "2, -1, -1", "1, 0, 0");
+		check_float(forms[i], ask(text, 9, 0.49F), 11.5F);
+		check_float(forms[i], ask(text, 9, 0.5F), 8);
+		check_float(forms[i], ask(text, 9, NAN), 11.5F);
+	}
+}
+
+static void
+check_refused(const char *text, const char *sentence)
+{
+	struct forest *f;
+	struct err_info info;
+
+	check_err(sentence, forest_open(text, strlen(text), &f, &info), ERR_BAD_MODEL, &info);
+	check_contains(sentence, info.text, sentence);
+}
+
+static void
+refuses_nonsense(void **state)
+{
+	(void)state;
+	check_refused(model_text("\"x\"", "1, -1, -1", "2, -1, -1", "1, 0, 0"), "base_score \"x\" is no number");
+	check_refused(model_text("\"[]\"", "1, -1, -1", "2, -1, -1", "1, 0, 0"), "base_score is empty");
+	check_refused(model_text("\"[1,2]\"", "1, -1, -1", "2, -1, -1", "1, 0, 0"), "base_score has 2 values for 1 outputs");
+	check_refused(model_text("0", "1, -1", "2, -1, -1", "1, 0, 0"), "tree 0: its arrays are not of one length");
+	check_refused(model_text("0", "1, -1, -1", "3, -1, -1", "1, 0, 0"), "tree 0: node 0 has the children 1 and 3, of 3 nodes");
+	check_refused(model_text("0", "1, -1, -1", "1, -1, -1", "1, 0, 0"), "tree 0: node 0 has the children 1 and 1, of 3 nodes");
+	check_refused(model_text("0", "0, -1, -1", "2, -1, -1", "1, 0, 0"), "tree 0: node 0 has the children 0 and 2, of 3 nodes");
+	check_refused(model_text("0", "1, 2, -1", "2, 1, -1", "1, 0, 0"), "tree 0: node 1 has the children 2 and 1");
+	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "2, 0, 0"), "tree 0: node 0 asks for feature 2 of 2");
+	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "-1, 0, 0"), "tree 0: node 0 asks for feature -1 of 2");
+	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "1.5, 0, 0"), "is no whole number");
+	check_refused(model_text("0", "1, -1, -1", "2, -1, 99999999999", "1, 0, 0"), "is too large here");
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST("every fixture of trees answers with XGBoost's bits, in a batch and alone, also rows of odd numbers",
+			 answers_as_xgboost),
+		TEST("a damaged file is refused or does no harm", takes_no_harm),
+		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
+		TEST("trees that make no sense are refused with the place", refuses_nonsense),
+	};
+
+	return cmocka_run_group_tests_name("forest", tests, NULL, NULL);
+}
