@@ -294,8 +294,8 @@ add(struct import *in, struct err_info *info)
 	if (e == ERR_OK)
 		e = versions_add(&edit, TRIAL_SELF, info);
 	if (e == ERR_OK) {
-		(void)printf("%s: version %s is added, proven by %zu %sgolden rows\n", in->name, edit.version, in->golden.n,
-					 in->golden.unproven ? "made-up " : "");
+		(void)printf("%s: version %s is added, %s %zu golden rows\n", in->name, edit.version,
+					 in->golden.unproven ? "with its own answers as" : "proven by", in->golden.n);
 		if (in->golden.unproven && !in->options->unproven)
 			(void)fprintf(
 				stderr,

@@ -145,8 +145,8 @@ test_champion(const struct serve *o, const struct store_model *stored)
 		return false;
 	}
 	if (version == NULL) {
-		(void)printf("model %s: no champion, so it is not served; %s/%s/aliases.json names one: {\"champion\": \"1\"}\n",
-					 stored->name, o->models, stored->name);
+		(void)printf("model %s: no champion, so it is not served; futaie models promote %s VERSION --models %s names one\n",
+					 stored->name, stored->name, o->models);
 		return true;
 	}
 	if (trial_open(TRIAL_SELF, o->models, stored->name, version, &model, &info) != ERR_OK) {
@@ -178,8 +178,8 @@ test_store(const struct serve *o)
 	}
 	if (n_champions == 0) {
 		(void)fprintf(stderr,
-					  "futaie serve: nothing in %s would be served; a store is MODELS/NAME/VERSION/manifest.json and "
-					  "MODELS/NAME/aliases.json\n",
+					  "futaie serve: nothing in %s would be served; futaie models import or train adds a model, promote makes a "
+					  "version champion\n",
 					  o->models);
 		ok = false;
 	}

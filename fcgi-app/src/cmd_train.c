@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/options.h"
 #include "base/random.h"
@@ -171,7 +172,12 @@ check_options(struct job *job, struct err_info *info)
 					   "\"%s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
 					   o->name);
 	enum err e = take_share("test", o->test, &job->test, info);
-	return e == ERR_OK ? take_share("validation", o->validation, &job->validation, info) : e;
+	if (e == ERR_OK)
+		e = take_share("validation", o->validation, &job->validation, info);
+	if (e == ERR_OK && job->test + job->validation >= 1)
+		e = err_set(info, ERR_USAGE, "--test and --validation add up to %g: nothing is left to train on",
+					job->test + job->validation);
+	return e;
 }
 
 /* The rows in the order of the split, so that each part is one block. */
@@ -442,7 +448,7 @@ publish(struct job *job, struct err_info *info)
 		if (o->promote)
 			e = models_promote(&edit, o->name, edit.version, info);
 		else
-			(void)printf("futaie models promote %s %s makes it the champion\n", o->name, edit.version);
+			(void)printf("futaie models promote %s %s --models %s makes it the champion\n", o->name, edit.version, o->models);
 	}
 	store_edit_release(&edit);
 	return e;
@@ -546,6 +552,18 @@ read_and_run(struct train *o, int argc, char **argv, bool *help, struct err_info
 	return e;
 }
 
+/*
+ * Threads of OpenMP that wait for each other must sleep, not spin: on a machine with other work spinning makes training several times slower. libgomp
+ * reads the variable when the program is loaded, so it is loaded once more.
+ */
+static void
+wait_without_spinning(char **argv)
+{
+	if (getenv("OMP_WAIT_POLICY") != NULL || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+		return;
+	(void)execv("/proc/self/exe", argv - 1); /* argv[-1] is the program; where it fails, spinning is still right */
+}
+
 int
 cmd_train(int argc, char **argv)
 {
@@ -554,6 +572,7 @@ cmd_train(int argc, char **argv)
 	bool help = false;
 	enum err e;
 
+	wait_without_spinning(argv);
 	if (o == NULL)
 		e = err_set(&info, ERR_OUT_OF_MEMORY, "no memory for the options");
 	else

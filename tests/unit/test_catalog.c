@@ -138,7 +138,7 @@ no_champion(void **state)
 	(void)state;
 	folder_add_version("reg-squarederror", "house", "1");
 	struct catalog *c = open_catalog("", NULL, 0);
-	check_choice(c, "", ERR_NO_CHAMPION, NULL, "the model house has no champion: its aliases.json must name one");
+	check_choice(c, "", ERR_NO_CHAMPION, NULL, "the model house has no champion; futaie models promote house VERSION names one");
 	check_choice(c, "house", ERR_NO_CHAMPION, NULL, "the model house has no champion");
 	assert_false(catalog_ready(c));
 	catalog_free(c);

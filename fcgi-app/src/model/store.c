@@ -92,7 +92,7 @@ store_init(struct store *s, const char *dir, struct err_info *info)
 	*s = (struct store){0};
 	DIR *d = opendir(dir);
 	if (d == NULL)
-		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s", dir, strerror(errno));
+		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s; --models DIR names another", dir, strerror(errno));
 	while (e == ERR_OK && (entry = readdir(d)) != NULL)
 		if (store_is_name(entry->d_name) && is_folder(dir, entry->d_name))
 			e = add_model(s, dir, entry->d_name, info);

@@ -88,7 +88,7 @@ store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edi
 		return e;
 	edit->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (edit->fd < 0)
-		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s", dir, strerror(errno));
+		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s; --models DIR names another", dir, strerror(errno));
 	e = lock(edit, waiting, info);
 	if (e == ERR_OK)
 		remove_leftovers(edit);
@@ -159,7 +159,11 @@ next_version(struct store_edit *edit, const struct store *store, struct err_info
 		last = m->versions[m->n_versions - 1];
 	if (last == INT_MAX)
 		return err_set(info, ERR_FILE, "model %s has used up the version numbers", edit->name);
-	(void)snprintf(edit->version, sizeof edit->version, "%d", (int)last + 1);
+	char path[PATH_MAX];
+	struct stat st;
+	do /* something else may stand there under a number */
+		(void)snprintf(edit->version, sizeof edit->version, "%d", (int)++last);
+	while (m != NULL && last < INT_MAX && files_join(path, sizeof path, folder, edit->version) && lstat(path, &st) == 0);
 	return ERR_OK;
 }
 

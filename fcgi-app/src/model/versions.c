@@ -187,6 +187,8 @@ versions_alias(struct store_edit *edit, const char *name, const char *alias, con
 	if (!store_is_name(alias))
 		return err_set(info, ERR_USAGE,
 					   "\"%.64s\" cannot be an alias: up to 64 letters, digits, '.', '_' and '-', a letter or digit first", alias);
+	if (store_is_version(alias))
+		return err_set(info, ERR_USAGE, "\"%.64s\" is a version's number, and cannot be an alias as well", alias);
 	enum err e = begin(&c, edit, name, info);
 	if (e == ERR_OK && version != NULL)
 		e = versions_check(c.m, version, info);
@@ -210,8 +212,8 @@ versions_remove(struct store_edit *edit, const char *name, const char *version, 
 		e = versions_check(c.m, version, info);
 	for (size_t i = 0; e == ERR_OK && i < c.m->n_aliases; i++)
 		if (strcmp(c.m->aliases[i].version, version) == 0)
-			e = err_set(info, ERR_FILE, "version %s of %s is its %s; give that alias to another version first", version, name,
-						c.m->aliases[i].name);
+			e = err_set(info, ERR_FILE, "version %s of %s is its %s; give that alias to another version first, or drop it", version,
+						name, c.m->aliases[i].name);
 	if (e == ERR_OK)
 		e = store_edit_remove(edit, c.m, version, info);
 	release(&c);

@@ -175,7 +175,8 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 		return take(entry->champion, choice);
 	if (entry->problem[0] != '\0')
 		return err_set(info, ERR_NOT_READY, "the champion of %s cannot be served; the server's log says why", entry->stored->name);
-	return err_set(info, ERR_NO_CHAMPION, "the model %s has no champion: its aliases.json must name one", entry->stored->name);
+	return err_set(info, ERR_NO_CHAMPION, "the model %s has no champion; futaie models promote %s VERSION names one",
+				   entry->stored->name, entry->stored->name);
 }
 
 static struct served *
