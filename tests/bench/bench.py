@@ -25,12 +25,14 @@ import figures                          # noqa: E402
 import predict                          # noqa: E402
 import processes                        # noqa: E402
 import servers                          # noqa: E402
+import train                            # noqa: E402
 from figures import BELOW, Figure       # noqa: E402
 from lib import fcgi, stack             # noqa: E402
 
 WARM_UP_S = 1
 SLACK_S = 15            # of one load, over its length
 FIXED_S = 60            # of the whole, over its loads
+TRAIN_S = 10            # of one training
 START_S = 10
 PREDICT_S = 60          # of a file of rows by futaie and by Python
 QUIET = 0.1             # share of the processors that other programs may take in a pair that is called quiet
@@ -136,6 +138,7 @@ class Bench:
         self.rates, self.memory, self.problems = {}, {}, {}
         self.figures = []
         self.batch = predict.Bench(runs=options.runs, progress=progress)
+        self.training = train.Bench(progress=progress)
 
     def run(self):
         servers.FOLDER.mkdir(parents=True, exist_ok=True)
@@ -149,6 +152,8 @@ class Bench:
         self.figures += self.speed_figures() + self.start_figures() + self.memory_figures()
         self.attempt("predict", self.batch.run)
         self.figures += self.batch.figures(self.why("predict"))
+        self.attempt("train", self.training.run)
+        self.figures += self.training.figures(self.why("train"))
         progress("")
 
     def attempt(self, what, action):
@@ -237,10 +242,10 @@ class Bench:
     def data(self):
         return {"options": vars(self.options), "processors": os.cpu_count(), "figures": [figure.as_json() for figure in self.figures],
                 "rates": {label: [vars(rate) for rate in rates] for label, rates in self.rates.items()}, "memory_mb": self.memory, "predict": self.batch.data(),
-                "problems": self.problems}
+                "train": self.training.data(), "problems": self.problems}
 
     def complete(self):
-        return not self.problems and all(figure.values for figure in self.figures)
+        return not self.problems and all(figure.values or figure.problem == self.training.skipped for figure in self.figures)
 
 
 def parse_arguments():
@@ -267,7 +272,7 @@ def main():
     options = parse_arguments()
     signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.alarm(FIXED_S + 3 * (options.pairs * (options.seconds + 1) + WARM_UP_S) + options.runs * PREDICT_S)
+    signal.alarm(FIXED_S + 3 * (options.pairs * (options.seconds + 1) + WARM_UP_S) + options.runs * PREDICT_S + 2 * train.RUNS * TRAIN_S)
     bench = Bench(options)
     try:
         bench.run()
