@@ -182,7 +182,7 @@ def cut_aliases(store, _version):
 # What is done to a version, what the log says then, and the reason that a metric gives.
 BROKEN = {
     "a truncated file": (truncated, "sha256", "sha256_mismatch"),
-    "a truncated file with its own sha256": (truncated_with_its_sha256, "XGBoost cannot load", "bad_model"),
+    "a truncated file with its own sha256": (truncated_with_its_sha256, "the model file, byte", "bad_model"),
     "golden rows that are off": (golden_off, "golden row 0", "golden_mismatch"),
     "wrong features": (wrong_features, "Longitude", "bad_manifest"),
     "no files at all": (without_files, "manifest.json", "file"),
