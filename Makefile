@@ -48,7 +48,7 @@ UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run train test test-reliability test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -66,6 +66,10 @@ train: deps-run ## train the California housing model: a new version in MODELS; 
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py $(T)
+
+test-reliability: deps ## the slower tests: kills and failing disks at each step, sanitizers under load, restarts, memory
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py sanitize faults reliability
 
 test-bare-root: deps-bare ## try make run and make test in a bare Debian 12 made by mmdebstrap; as root
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py bare-root

@@ -40,7 +40,7 @@ class Group:
     about: str          # one line for --list
     commands: object    # function that gives the programs to run, each an argv
     timeout_s: int      # for all of its programs together
-    always: bool = True  # in a run of all groups; the others are run by name
+    always: bool = True  # in a run of all groups; the others are run by name, by make test-reliability for one
 
 
 def unit_programs():
@@ -75,12 +75,12 @@ GROUPS = {
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
     "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 300),
     "faults": Group("commands killed at each step, and disks that fail there: the store is never half-changed", lambda: [
-        [*PYTEST, "tests/reliability/test_faults.py"]], 240),
+        [*PYTEST, "tests/reliability/test_faults.py"]], 240, always=False),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
         sanitized("address", "predict", "batch", "models", "badinput", "lifecycle"),
-        sanitized("thread", "batch", "metrics", "models", "lifecycle")], 400),
+        sanitized("thread", "batch", "metrics", "models", "lifecycle")], 480, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
-        [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240),
+        [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
     "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 560, always=False),
 }
