@@ -78,7 +78,7 @@ def other_file():
 def two_versions():
     made = models.Store().california()
     done(futaie_models(made, "import", CALIFORNIA, other_file()))
-    return made
+    return made.prove()
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ class Store:
         name = name or source.name
         target = self.path / name / version
         shutil.copytree(source / "1", target)
-        self.change_manifest(name, version, lambda manifest: manifest.update(name=name, version=version))
+        if (name, version) != (source.name, "1"):      # else its bytes stay, and with them the record of its proof
+            self.change_manifest(name, version, lambda manifest: manifest.update(name=name, version=version))
         if champion:
             self.aliases(name, champion=version)
         return self

@@ -52,7 +52,7 @@ def template():
 def littered(template):
     """The same, with what a killed import and a killed removal have left."""
     store = copied(template)
-    for folder in (".new-killed", f".old-{MODEL}-9"):
+    for folder in (".futaie-new-killed", f".futaie-old-{MODEL}-9"):
         shutil.copytree(store.folder(MODEL, "1"), store.path / folder / MODEL / "9")
     return store
 
