@@ -82,7 +82,7 @@ GROUPS = {
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
-    "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 560, always=False),
+    "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 840, always=False),
 }
 
 

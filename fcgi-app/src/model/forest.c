@@ -138,9 +138,10 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct s
 			n_bits = (uint32_t)categories[i] + 1;
 	size_t n_words = (n_bits + 31) / 32;
 	uint32_t *words = grow(f->words, f->n_words, n_words + 1, sizeof *words, &b->cap_words);
+	if (words != NULL)
+		f->words = words;
 	if (words == NULL || f->n_words + n_words > UINT32_MAX / 2)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
-	f->words = words;
 	memset(words + f->n_words, 0, n_words * sizeof *words);
 	for (size_t i = 0; i < n; i++)
 		words[f->n_words + (uint32_t)categories[i] / 32] |= 1U << (categories[i] % 32);

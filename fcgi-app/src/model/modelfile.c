@@ -210,7 +210,7 @@ take_quoted(struct modelfile *r, const unsigned char **text, size_t *len)
 static enum err
 take_text(struct modelfile *r, const unsigned char **text, size_t *len)
 {
-	uint64_t count;
+	uint64_t count = 0;
 	enum err e;
 
 	if (!r->binary)
@@ -229,7 +229,8 @@ copy_text(const unsigned char *text, size_t len, char *out, size_t cap)
 {
 	size_t n = len < cap - 1 ? len : cap - 1;
 
-	memcpy(out, text, n);
+	if (n > 0)
+		memcpy(out, text, n);
 	out[n] = '\0';
 }
 
@@ -259,8 +260,8 @@ leave_or_go_on(struct modelfile *r, unsigned char bracket, bool first, bool *mor
 enum err
 modelfile_key(struct modelfile *r, char key[MODELFILE_KEY_MAX], bool *more)
 {
-	const unsigned char *text;
-	size_t len;
+	const unsigned char *text = NULL;
+	size_t len = 0;
 	bool first = r->fresh;
 	r->fresh = false;
 	enum err e = leave_or_go_on(r, '}', first, more);
@@ -299,7 +300,7 @@ modelfile_array(struct modelfile *r, struct modelfile_array *a)
 		r->p++;
 		e = take_count(r, &a->left);
 		a->counted = true;
-		if (e == ERR_OK && a->type != 0 && a->left > (uint64_t)(r->end - r->p) / width_of(a->type))
+		if (e == ERR_OK && a->type != 0 && a->left * width_of(a->type) > (uint64_t)(r->end - r->p))
 			e = modelfile_fail(r, "an array of %llu numbers, where %zu bytes are left", (unsigned long long)a->left,
 							   (size_t)(r->end - r->p));
 	}
@@ -362,8 +363,8 @@ enum err
 modelfile_integer(struct modelfile *r, const struct modelfile_array *a, int64_t *out)
 {
 	char digits[NUMBER_MAX];
-	unsigned char type;
-	uint64_t bits;
+	unsigned char type = 0;
+	uint64_t bits = 0;
 	char *end;
 	enum err e;
 
@@ -389,8 +390,8 @@ enum err
 modelfile_float(struct modelfile *r, const struct modelfile_array *a, float *out)
 {
 	char digits[NUMBER_MAX];
-	unsigned char type;
-	uint64_t bits;
+	unsigned char type = 0;
+	uint64_t bits = 0;
 	char *end;
 	enum err e;
 
@@ -412,8 +413,8 @@ modelfile_float(struct modelfile *r, const struct modelfile_array *a, float *out
 enum err
 modelfile_string(struct modelfile *r, char *out, size_t cap)
 {
-	const unsigned char *text;
-	size_t len;
+	const unsigned char *text = NULL;
+	size_t len = 0;
 	enum err e;
 
 	if (r->binary) {
@@ -474,8 +475,8 @@ enum err
 modelfile_skip(struct modelfile *r)
 {
 	enum modelfile_kind kind;
-	const unsigned char *text;
-	size_t len;
+	const unsigned char *text = NULL;
+	size_t len = 0;
 	float ignored;
 	enum err e = modelfile_peek(r, &kind);
 

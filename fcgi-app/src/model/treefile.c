@@ -191,7 +191,7 @@ read_number(struct reading *in, long long low, long long high, long long *out)
 {
 	enum modelfile_kind kind;
 	char text[32];
-	int64_t whole;
+	int64_t whole = 0;
 	char *end;
 	enum err e = modelfile_peek(&in->file, &kind);
 
@@ -214,7 +214,7 @@ read_number(struct reading *in, long long low, long long high, long long *out)
 static enum err
 read_leaf_size(struct reading *in)
 {
-	long long size;
+	long long size = 0;
 	enum err e = read_number(in, 0, INT_MAX, &size);
 
 	in->arrays.leaf_size = size;
@@ -245,8 +245,8 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 
 	if (a->leaf_size > 1)
 		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "tree %zu has leaves of %lld values", in->n_trees, (long long)a->leaf_size);
-	if (n == 0 || a->right.len != a->left.len || a->feature.len != a->left.len || a->value.len != n * sizeof(float) ||
-		a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
+	if (n == 0 || a->left.data == NULL || a->right.len != a->left.len || a->feature.len != a->left.len ||
+		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
 		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
 	if (a->category_from.len != n_categorical * sizeof(int64_t) || a->category_count.len != n_categorical * sizeof(int64_t))
 		return modelfile_fail(&in->file, "tree %zu: its arrays of categories are not of one length", in->n_trees);
@@ -344,7 +344,7 @@ check_shape(struct reading *in, struct treefile_tree *t)
 		memcpy(&v, order->data + seen * sizeof v, sizeof v);
 		if ((size_t)v.depth > t->depth)
 			t->depth = (size_t)v.depth;
-		if (t->left[v.node] == -1)
+		if (t->left == NULL || t->left[v.node] == -1)
 			continue;
 		e = check_node(in, t, &v);
 		buf_add(order, &(const struct visit){t->left[v.node], v.depth + 1}, sizeof v);
@@ -369,7 +369,7 @@ read_tree(struct reading *in)
 		{"categories_sizes", read_category_count},
 		{"tree_param", read_tree_param},
 	};
-	struct treefile_tree tree;
+	struct treefile_tree tree = {0};
 	struct arrays *a = &in->arrays;
 
 	buf_reset(&a->left);
