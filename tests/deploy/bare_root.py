@@ -31,7 +31,7 @@ PLAN = ["mmdebstrap makes a bare Debian 12 with make", "make run installs, build
         "the curl that make run prints gives a prediction over HTTPS", "Ctrl-C stops make run and leaves no process behind",
         "make run starts again within seconds", "make test is green"]
 READY_S = 180
-TEST_S = 480
+TEST_S = 660
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "CI": "1"}
 PORTS = {"HTTP_PORT": 5001, "HTTPS_PORT": 8443}
 
