@@ -94,8 +94,10 @@ class Room:
     """Namespaces for mounts and processes around the root; all in them ends when the room closes."""
 
     def __enter__(self):
-        # Bound to itself, since what runs in it may want its root to be a mount.
-        mounts = f"mount --bind '{BARE}' '{BARE}' && mount -t proc proc '{BARE}/proc' && mount -t tmpfs -o mode=1777 shm '{BARE}/dev/shm'"
+        # Its root is the room's own, not one changed to: what runs in it enters namespaces and mounts as on a machine.
+        mounts = (f"mount --bind '{BARE}' '{BARE}' && cd '{BARE}' && mount -t proc proc proc && mount -t tmpfs -o mode=1777 shm dev/shm"
+                  " && mkdir -p dev/pts && mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts"
+                  " && pivot_root . . && umount -l .")
         self.holder = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", f"{mounts} && echo open && exec sleep infinity"],
                                        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         if self.holder.stdout.readline() != "open\n":
@@ -112,7 +114,7 @@ class Room:
         environment = {**ENVIRONMENT, **{name: str(port) for name, port in PORTS.items()}}
         if (BARE / DATA[1:]).exists():
             environment["FUTAIE_DATA_DIR"] = DATA
-        return subprocess.Popen(["nsenter", f"--target={self.init}", "--mount", "--pid", "chroot", str(BARE), "sh", "-c", f"cd {SOURCE} && {command}"],
+        return subprocess.Popen(["nsenter", f"--target={self.init}", "--mount", "--pid", "sh", "-c", f"cd {SOURCE} && {command}"],
                                 env=environment, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def processes(self):
