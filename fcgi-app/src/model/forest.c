@@ -7,40 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/splits.h"
 #include "model/transform.h"
 #include "model/treefile.h"
+#include "model/verdicts.h"
 
 enum {
-	LANES = 8,         /* walks at once */
-	NODES_MAX = 65535, /* of a tree */
-	FEATURE_MASK = 0x7FFF,
-	DEFAULT_RIGHT = 0x8000,
+	LANES = FOREST_WALKS,
+	NODES_MAX = 65535,  /* of a tree */
 	CLASSES_MAX = 4096, /* of multi:softmax */
-	BLOCK_ROWS = 64     /* rows that go through all trees together: their sums stay in the nearest cache */
+	BLOCK_MIN = 16      /* rows of which a block is worth its ranks */
 };
-
-/* An inner node, or a leaf whose split is NaN and whose child is itself. */
-struct node {
-	float split;
-	uint16_t feature; /* with DEFAULT_RIGHT where a missing value goes right */
-	uint16_t child;   /* the left one, within the tree; the right one is behind it */
-};
-
-struct tree {
-	uint32_t first;       /* of its nodes */
-	uint16_t depth;       /* steps to its deepest leaf */
-	uint16_t group;       /* the output that it adds to */
-	uint32_t categorical; /* its first node in `sets`, or NO_SETS */
-};
-
-#define NO_SETS UINT32_MAX
 
 /* The lanes' walks lie side by side in registers only where their loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 8")
 
 /* The categories that go right, as bits: an inner node's `split` is a comparison, unless its set is here. */
 struct set {
-	uint32_t first; /* of its words, or NO_SETS where the node compares */
+	uint32_t first; /* of its words, or FOREST_NO_SETS where the node compares */
 	uint32_t n_bits;
 };
 
@@ -53,13 +37,14 @@ struct forest {
 	size_t n_nodes;
 	size_t n_sets;
 	size_t n_words;
-	struct node *nodes; /* owned */
-	float *leaves;      /* owned; n_nodes: a leaf's value */
-	struct tree *trees; /* owned */
-	struct set *sets;   /* owned; for each node of the trees that have categories */
-	uint32_t *words;    /* owned */
-	float *bases;       /* owned; n_groups margins to start from */
-	float *weights;     /* owned; n_trees, with dart; else NULL */
+	struct forest_node *nodes; /* owned */
+	float *leaves;             /* owned; n_nodes: a leaf's value */
+	struct forest_tree *trees; /* owned */
+	struct set *sets;          /* owned; for each node of the trees that have categories */
+	uint32_t *words;           /* owned */
+	float *bases;              /* owned; n_groups margins to start from */
+	struct ranks *ranks;       /* owned; for blocks of rows; or NULL */
+	struct verdicts *verdicts; /* owned; for single rows; or NULL */
 };
 
 /* Grown while the file is read, then cut to size. */
@@ -91,13 +76,13 @@ reserve(struct builder *b, const struct treefile_tree *t)
 {
 	struct forest *f = b->f;
 	size_t cap_leaves = b->cap_nodes;
-	struct tree *trees = grow(f->trees, f->n_trees, 1, sizeof *trees, &b->cap_trees);
+	struct forest_tree *trees = grow(f->trees, f->n_trees, 1, sizeof *trees, &b->cap_trees);
 	if (trees != NULL)
 		f->trees = trees;
 	float *leaves = grow(f->leaves, f->n_nodes, t->n, sizeof *leaves, &cap_leaves);
 	if (leaves != NULL)
 		f->leaves = leaves;
-	struct node *nodes = grow(f->nodes, f->n_nodes, t->n, sizeof *nodes, &b->cap_nodes);
+	struct forest_node *nodes = grow(f->nodes, f->n_nodes, t->n, sizeof *nodes, &b->cap_nodes);
 	if (nodes != NULL)
 		f->nodes = nodes;
 	uint32_t *order = grow(b->order, 0, t->n + 1, sizeof *order, &b->cap_order);
@@ -108,18 +93,19 @@ reserve(struct builder *b, const struct treefile_tree *t)
 
 /* The file's node `from` becomes our node `to`, both within the tree; its children are put at the end of the order. */
 static void
-add_node(struct builder *b, const struct treefile_tree *t, struct node *nodes, float *leaves, size_t from, size_t to, size_t *n)
+add_node(struct builder *b, const struct treefile_tree *t, struct forest_node *nodes, float *leaves, size_t from, size_t to,
+		 size_t *n)
 {
-	struct node *node = &nodes[to];
+	struct forest_node *node = &nodes[to];
 
 	if (t->left[from] < 0) {
-		*node = (struct node){.split = NAN, .child = (uint16_t)to};
+		*node = (struct forest_node){.split = NAN};
 		leaves[to] = t->value[from];
 		return;
 	}
-	*node = (struct node){.split = t->value[from], .feature = (uint16_t)t->feature[from], .child = (uint16_t)*n};
+	*node = (struct forest_node){.split = t->value[from], .feature = (uint16_t)t->feature[from], .child = (uint16_t)(*n - to)};
 	if (t->default_left[from] == 0)
-		node->feature |= DEFAULT_RIGHT;
+		node->feature |= FOREST_DEFAULT_RIGHT;
 	leaves[to] = 0;
 	b->order[(*n)++] = (uint32_t)t->left[from];
 	b->order[(*n)++] = (uint32_t)t->right[from];
@@ -164,7 +150,7 @@ add_sets(struct builder *b, const struct treefile_tree *t, size_t n, struct err_
 	for (size_t to = 0; to < n && e == ERR_OK; to++) {
 		size_t from = b->order[to];
 		struct set *set = &sets[f->n_sets + to];
-		*set = (struct set){.first = NO_SETS};
+		*set = (struct set){.first = FOREST_NO_SETS};
 		if (t->left[from] < 0 || t->categorical == NULL || t->categorical[from] == 0)
 			continue;
 		size_t which = 0;
@@ -188,8 +174,8 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 					   NODES_MAX);
 	if (f->n_nodes + t->n > UINT32_MAX || !reserve(b, t))
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for tree %zu", number);
-	struct tree *tree = &f->trees[f->n_trees];
-	*tree = (struct tree){.first = (uint32_t)f->n_nodes, .depth = (uint16_t)t->depth, .categorical = NO_SETS};
+	struct forest_tree *tree = &f->trees[f->n_trees];
+	*tree = (struct forest_tree){.first = (uint32_t)f->n_nodes, .depth = (uint16_t)t->depth, .categorical = FOREST_NO_SETS};
 	b->order[0] = 0;
 	for (size_t to = 0; to < n; to++)
 		add_node(b, t, f->nodes + f->n_nodes, f->leaves + f->n_nodes, b->order[to], to, &n);
@@ -203,6 +189,24 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 	return e;
 }
 
+static struct forest_view
+view(const struct forest *f)
+{
+	return (struct forest_view){
+		.trees = f->trees, .nodes = f->nodes, .values = f->leaves, .n_trees = f->n_trees, .n_nodes = f->n_nodes};
+}
+
+/* Dart::PredictBatchImpl adds leaf times weight, rounded once each: the product may as well be made now. */
+static void
+weigh_leaves(struct forest *f, const float *weights)
+{
+	const struct forest_view v = view(f);
+
+	for (size_t tree = 0; tree < f->n_trees; tree++)
+		for (size_t i = 0; i < forest_tree_nodes(&v, tree); i++)
+			f->leaves[f->trees[tree].first + i] *= weights[tree];
+}
+
 /* What the head of the file says, once all of it was read. */
 static enum err
 take_head(struct forest *f, const struct treefile_head *h, struct err_info *info)
@@ -213,7 +217,7 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 	f->transform = transform_find(h->objective);
 	if (f->transform == NULL)
 		return err_set(info, ERR_UNSUPPORTED_MODEL, "the objective %s is not known", h->objective);
-	if (h->n_features > FEATURE_MASK || h->n_groups > (transform_is_class(f->transform) ? CLASSES_MAX : UINT16_MAX))
+	if (h->n_features > FOREST_FEATURE_MASK || h->n_groups > (transform_is_class(f->transform) ? CLASSES_MAX : UINT16_MAX))
 		return err_set(info, ERR_UNSUPPORTED_MODEL, "%zu features and %zu outputs are more than a compiled forest has",
 					   h->n_features, h->n_groups);
 	f->n_features = h->n_features;
@@ -229,13 +233,25 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 		.n_features = h->n_features, .n_values = transform_is_class(f->transform) ? 1 : h->n_groups, .n_margins = h->n_groups};
 	memcpy(f->shape.objective, h->objective, sizeof f->shape.objective);
 	memcpy(f->shape.kind, h->kind, sizeof f->shape.kind);
-	if (h->weights.len == 0)
-		return ERR_OK;
-	f->weights = malloc(h->weights.len);
-	if (f->weights == NULL)
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the weights");
-	memcpy(f->weights, h->weights.data, h->weights.len);
+	if (h->weights.len > 0)
+		weigh_leaves(f, (const float *)(const void *)h->weights.data);
 	return ERR_OK;
+}
+
+static enum err
+make_scorers(struct forest *f, struct err_info *info)
+{
+	const struct forest_view v = view(f);
+	struct splits splits;
+	enum err e = splits_init(&splits, &v, info);
+
+	if (e != ERR_OK)
+		return e;
+	e = ranks_open(&v, &splits, &f->ranks, info);
+	if (e == ERR_OK)
+		e = verdicts_open(&v, &splits, &f->verdicts, info);
+	splits_release(&splits);
+	return e;
 }
 
 enum err
@@ -253,12 +269,21 @@ forest_open(const void *bytes, size_t len, struct forest **out, struct err_info 
 		e = take_head(b.f, &head, info);
 		treefile_head_release(&head);
 	}
+	if (e == ERR_OK)
+		e = make_scorers(b.f, info);
 	if (e != ERR_OK) {
 		forest_free(b.f);
 		return e;
 	}
 	*out = b.f;
 	return ERR_OK;
+}
+
+void
+forest_use(struct forest *f, enum ranks_isa isa)
+{
+	if (f->ranks != NULL)
+		ranks_use(f->ranks, isa);
 }
 
 void
@@ -272,7 +297,8 @@ forest_free(struct forest *f)
 	free(f->sets);
 	free(f->words);
 	free(f->bases);
-	free(f->weights);
+	ranks_free(f->ranks);
+	verdicts_free(f->verdicts);
 	free(f);
 }
 
@@ -292,7 +318,8 @@ size_t
 forest_bytes(const struct forest *f)
 {
 	return sizeof *f + f->n_nodes * (sizeof *f->nodes + sizeof *f->leaves) + f->n_trees * sizeof *f->trees +
-		   f->n_sets * sizeof *f->sets + f->n_words * sizeof *f->words;
+		   f->n_sets * sizeof *f->sets + f->n_words * sizeof *f->words + (f->ranks != NULL ? ranks_bytes(f->ranks) : 0) +
+		   (f->verdicts != NULL ? verdicts_bytes(f->verdicts) : 0);
 }
 
 static void
@@ -306,15 +333,17 @@ report_set(const struct forest *f, const struct set *s, size_t column, booster_s
 void
 forest_splits(const struct forest *f, booster_split_fn *found, void *context)
 {
+	const struct forest_view v = view(f);
+
 	for (size_t i = 0; i < f->n_trees; i++) {
-		const struct tree *t = &f->trees[i];
-		size_t n = (i + 1 < f->n_trees ? f->trees[i + 1].first : f->n_nodes) - t->first;
+		const struct forest_tree *t = &f->trees[i];
+		size_t n = forest_tree_nodes(&v, i);
 		for (size_t at = 0; at < n; at++) {
-			const struct node *node = &f->nodes[t->first + at];
-			size_t column = node->feature & FEATURE_MASK;
-			if (node->child == at)
+			const struct forest_node *node = &f->nodes[t->first + at];
+			size_t column = node->feature & FOREST_FEATURE_MASK;
+			if (node->child == 0)
 				continue;
-			if (t->categorical != NO_SETS && f->sets[t->categorical + at].first != NO_SETS)
+			if (t->categorical != FOREST_NO_SETS && f->sets[t->categorical + at].first != FOREST_NO_SETS)
 				report_set(f, &f->sets[t->categorical + at], column, found, context);
 			else
 				found(context, column, node->split);
@@ -322,24 +351,16 @@ forest_splits(const struct forest *f, booster_split_fn *found, void *context)
 	}
 }
 
+/* From a node to the child that the row goes to; a leaf is its own. */
 static inline uint32_t
-step(const struct node *nodes, uint32_t at, const float *row)
+step(const struct forest_node *nodes, uint32_t at, const float *row)
 {
-	const struct node n = nodes[at];
-	float value = row[n.feature & FEATURE_MASK];
+	const struct forest_node n = nodes[at];
+	float value = row[n.feature & FOREST_FEATURE_MASK];
 
-	/* value >= split, or missing and the default is right; a leaf's NaN makes neither true. */
-	bool right = value >= n.split || (value != value && (n.feature & DEFAULT_RIGHT) != 0);
-	return n.child + (uint32_t)right;
-}
-
-/* The same for rows in which nothing is missing. */
-static inline uint32_t
-step_whole(const struct node *nodes, uint32_t at, const float *row)
-{
-	const struct node n = nodes[at];
-
-	return n.child + (uint32_t)(row[n.feature & FEATURE_MASK] >= n.split);
+	/* value >= split, or missing and the default is right, without a branch; a leaf's NaN makes neither true. */
+	uint32_t right = (uint32_t)(value >= n.split) | ((uint32_t)(value != value) & (uint32_t)(n.feature >> 15));
+	return at + n.child + right;
 }
 
 /* True where the category of `value` goes right; what is no category that a set can hold goes left (XGBoost 1.7, common/categorical.h). */
@@ -353,157 +374,186 @@ goes_right(const struct forest *f, const struct set *s, float value)
 }
 
 static float
-walk_categorical(const struct forest *f, const struct tree *t, const float *row)
+walk_categorical(const struct forest *f, const struct forest_tree *t, const float *row)
 {
-	const struct node *nodes = f->nodes + t->first;
+	const struct forest_node *nodes = f->nodes + t->first;
 	const struct set *sets = f->sets + t->categorical;
 	uint32_t at = 0;
 
-	while (nodes[at].child != at) {
-		const struct node *n = &nodes[at];
-		float value = row[n->feature & FEATURE_MASK];
-		if (value != value || sets[at].first == NO_SETS)
+	while (nodes[at].child != 0) {
+		const struct forest_node *n = &nodes[at];
+		float value = row[n->feature & FOREST_FEATURE_MASK];
+		if (value != value || sets[at].first == FOREST_NO_SETS)
 			at = step(nodes, at, row);
 		else
-			at = n->child + (uint32_t)goes_right(f, &sets[at], value);
+			at += n->child + (uint32_t)goes_right(f, &sets[at], value);
 	}
 	return f->leaves[t->first + at];
 }
 
-static bool
-has_missing(const float *row, size_t n)
-{
-	bool missing = false;
-
-	for (size_t i = 0; i < n; i++)
-		missing |= row[i] != row[i];
-	return missing;
-}
-
 /* The leaves that one row reaches in LANES trees. */
 static inline void
-walk_trees(const struct forest *f, const struct tree *t, const float *row, bool whole, float leaves[LANES])
+walk_trees(const struct forest *f, const struct forest_tree *t, const float *row, float leaves[LANES])
 {
-	const struct node *nodes[LANES];
-	uint32_t at[LANES] = {0};
+	uint32_t at[LANES];
 	unsigned depth = 0;
 
 	for (size_t i = 0; i < LANES; i++) {
-		nodes[i] = f->nodes + t[i].first;
+		at[i] = t[i].first;
 		depth = t[i].depth > depth ? t[i].depth : depth;
 	}
 	for (unsigned d = 0; d < depth; d++) {
 		UNROLL
 		for (size_t i = 0; i < LANES; i++)
-			at[i] = whole ? step_whole(nodes[i], at[i], row) : step(nodes[i], at[i], row);
+			at[i] = step(f->nodes, at[i], row);
 	}
 	for (size_t i = 0; i < LANES; i++)
-		leaves[i] = f->leaves[t[i].first + at[i]];
+		leaves[i] = f->leaves[at[i]];
+}
+
+/* The leaves that LANES rows reach in one tree. */
+static inline void
+walk_rows(const struct forest *f, const struct forest_tree *t, const float *rows, float leaves[LANES])
+{
+	uint32_t at[LANES];
+
+	for (size_t i = 0; i < LANES; i++)
+		at[i] = t->first;
+	for (unsigned d = 0; d < t->depth; d++) {
+		UNROLL
+		for (size_t i = 0; i < LANES; i++)
+			at[i] = step(f->nodes, at[i], rows + i * f->n_features);
+	}
+	for (size_t i = 0; i < LANES; i++)
+		leaves[i] = f->leaves[at[i]];
 }
 
 static float
-walk_tree(const struct forest *f, const struct tree *t, const float *row)
+walk_tree(const struct forest *f, const struct forest_tree *t, const float *row)
 {
-	const struct node *nodes = f->nodes + t->first;
+	const struct forest_node *nodes = f->nodes + t->first;
 	uint32_t at = 0;
 
-	if (t->categorical != NO_SETS)
+	if (t->categorical != FOREST_NO_SETS)
 		return walk_categorical(f, t, row);
 	for (unsigned d = 0; d < t->depth; d++)
 		at = step(nodes, at, row);
 	return f->leaves[t->first + at];
 }
 
-/* As XGBoost adds: GBTree::PredictBatch and Dart::PredictBatchImpl. */
+/* The leaves that one row reaches in the LANES trees from the first on. */
 static inline void
-add_leaf(const struct forest *f, size_t tree, float leaf, float *sums)
+leaves_of_row(const struct forest *f, size_t first, const float *row, const unsigned char *verdicts, float leaves[LANES])
 {
-	size_t group = f->trees[tree].group;
-
-	if (f->weights == NULL)
-		sums[group] += leaf;
+	if (f->verdicts != NULL && verdicts_can_walk(f->verdicts, first))
+		verdicts_walk(f->verdicts, f->trees + first, verdicts, f->leaves, leaves);
+	else if (f->n_sets == 0)
+		walk_trees(f, f->trees + first, row, leaves);
 	else
-		sums[group] += leaf * f->weights[tree];
+		for (size_t i = 0; i < LANES; i++)
+			leaves[i] = walk_tree(f, &f->trees[first + i], row);
+}
+
+/* One output; the sum stays in a register. */
+static float
+margin_of_row(const struct forest *f, const float *row, const unsigned char *verdicts)
+{
+	float sum = f->bases[0];
+
+	for (size_t i = 0; i < f->n_trees; i += LANES) {
+		float leaves[LANES];
+		size_t first = i + LANES <= f->n_trees ? i : f->n_trees - LANES; /* the last trees once more, where fewer are left */
+		leaves_of_row(f, first, row, verdicts, leaves);
+		for (size_t k = i - first; k < LANES; k++)
+			sum += leaves[k];
+	}
+	return sum;
 }
 
 static void
-margin_of_row(const struct forest *f, const float *row, float *sums)
+margins_of_row(const struct forest *f, const float *row, float *sums)
 {
-	bool whole = !has_missing(row, f->n_features);
-	size_t i = 0;
+	unsigned char verdicts[VERDICTS_MAX];
 
+	if (f->verdicts != NULL)
+		verdicts_ask(f->verdicts, row, verdicts);
+	if (f->n_groups == 1 && f->n_trees >= LANES) {
+		sums[0] = margin_of_row(f, row, verdicts);
+		return;
+	}
+	size_t i = 0;
 	memcpy(sums, f->bases, f->n_groups * sizeof *sums);
-	for (; f->n_sets == 0 && i + LANES <= f->n_trees; i += LANES) {
+	for (; i + LANES <= f->n_trees; i += LANES) {
 		float leaves[LANES];
-		if (whole)
-			walk_trees(f, &f->trees[i], row, true, leaves);
-		else
-			walk_trees(f, &f->trees[i], row, false, leaves);
+		leaves_of_row(f, i, row, verdicts, leaves);
 		for (size_t k = 0; k < LANES; k++)
-			add_leaf(f, i + k, leaves[k], sums);
+			sums[f->trees[i + k].group] += leaves[k];
 	}
 	for (; i < f->n_trees; i++)
-		add_leaf(f, i, walk_tree(f, &f->trees[i], row), sums);
+		sums[f->trees[i].group] += walk_tree(f, &f->trees[i], row);
 }
 
-/* LANES rows through one tree. */
-static inline void
-walk_rows(const struct forest *f, const struct tree *t, const float *rows, bool whole, float leaves[LANES])
-{
-	const struct node *nodes = f->nodes + t->first;
-	uint32_t at[LANES] = {0};
+/* Rows that go through all trees together. */
+struct block {
+	const float *rows;
+	size_t n_rows;
+	float sums[RANKS_ROWS]; /* of one output */
+	struct ranks_block ranks;
+};
 
-	for (unsigned d = 0; d < t->depth; d++) {
-		UNROLL
-		for (size_t i = 0; i < LANES; i++) {
-			const float *row = rows + i * f->n_features;
-			at[i] = whole ? step_whole(nodes, at[i], row) : step(nodes, at[i], row);
-		}
-	}
-	for (size_t i = 0; i < LANES; i++)
-		leaves[i] = f->leaves[t->first + at[i]];
-}
-
-/* n_rows is a multiple of LANES. */
+/* A tree that has no ranks. */
 static void
-margins_of_block(const struct forest *f, const float *rows, size_t n_rows, float *sums)
+add_walked(const struct forest *f, const struct forest_tree *t, struct block *b)
 {
-	bool whole = !has_missing(rows, n_rows * f->n_features);
+	size_t row = 0;
 
-	for (size_t i = 0; i < n_rows; i++)
-		memcpy(sums + i * f->n_groups, f->bases, f->n_groups * sizeof *sums);
-	for (size_t tree = 0; tree < f->n_trees; tree++) {
-		const struct tree *t = &f->trees[tree];
-		for (size_t row = 0; row < n_rows; row += LANES) {
-			const float *first = rows + row * f->n_features;
-			float leaves[LANES];
-			if (t->categorical != NO_SETS)
-				for (size_t i = 0; i < LANES; i++)
-					leaves[i] = walk_categorical(f, t, first + i * f->n_features);
-			else if (whole)
-				walk_rows(f, t, first, true, leaves);
+	for (; t->categorical == FOREST_NO_SETS && row + LANES <= b->n_rows; row += LANES) {
+		float leaves[LANES];
+		walk_rows(f, t, b->rows + row * f->n_features, leaves);
+		for (size_t i = 0; i < LANES; i++)
+			b->sums[row + i] += leaves[i];
+	}
+	for (; row < b->n_rows; row++)
+		b->sums[row] += walk_tree(f, t, b->rows + row * f->n_features);
+}
+
+static void
+margins_of_block(const struct forest *f, struct block *b, float *out)
+{
+	if (f->ranks != NULL)
+		ranks_fill(f->ranks, b->rows, b->n_rows, f->n_features, &b->ranks);
+	for (size_t group = 0; group < f->n_groups; group++) {
+		for (size_t i = 0; i < b->n_rows; i++)
+			b->sums[i] = f->bases[group];
+		for (size_t tree = 0; tree < f->n_trees; tree++) {
+			if (f->trees[tree].group != group)
+				continue;
+			if (f->ranks != NULL && ranks_has_tree(f->ranks, tree))
+				ranks_add_tree(f->ranks, tree, b->n_rows, &b->ranks, b->sums);
 			else
-				walk_rows(f, t, first, false, leaves);
-			for (size_t i = 0; i < LANES; i++)
-				add_leaf(f, tree, leaves[i], sums + (row + i) * f->n_groups);
+				add_walked(f, &f->trees[tree], b);
 		}
+		for (size_t i = 0; i < b->n_rows; i++)
+			out[i * f->n_groups + group] = b->sums[i];
 	}
 }
 
 static void
-margins(const struct forest *f, const float *rows, size_t n_rows, float *sums)
+margins(const struct forest *f, const float *rows, size_t n_rows, float *out)
 {
-	while (n_rows >= LANES) {
-		size_t n = n_rows < BLOCK_ROWS ? n_rows / LANES * LANES : BLOCK_ROWS;
-		margins_of_block(f, rows, n, sums);
-		rows += n * f->n_features;
-		sums += n * f->n_groups;
-		n_rows -= n;
+	while (n_rows >= BLOCK_MIN) {
+		struct block b;
+		b.rows = rows;
+		b.n_rows = n_rows < RANKS_ROWS ? n_rows : RANKS_ROWS;
+		margins_of_block(f, &b, out);
+		rows += b.n_rows * f->n_features;
+		out += b.n_rows * f->n_groups;
+		n_rows -= b.n_rows;
 	}
 	for (; n_rows > 0; n_rows--) {
-		margin_of_row(f, rows, sums);
+		margins_of_row(f, rows, out);
 		rows += f->n_features;
-		sums += f->n_groups;
+		out += f->n_groups;
 	}
 }
 
@@ -518,7 +568,7 @@ forest_predict(const struct forest *f, enum booster_output output, const float *
 	}
 	for (size_t i = 0; i < n_rows; i++) { /* many margins become one class */
 		float sums[CLASSES_MAX];
-		margin_of_row(f, rows + i * f->n_features, sums);
+		margins_of_row(f, rows + i * f->n_features, sums);
 		out[i] = transform_class(sums, f->n_groups);
 	}
 }
