@@ -16,10 +16,10 @@ key_of(const struct forest_node *node)
 	return (uint64_t)(node->feature & FOREST_FEATURE_MASK) << 32 | bits;
 }
 
-static struct split
+static struct node_split
 split_of(uint64_t key)
 {
-	struct split s = {.column = (uint32_t)(key >> 32)};
+	struct node_split s = {.column = (uint32_t)(key >> 32)};
 	uint32_t bits = (uint32_t)key;
 
 	bits ^= (bits >> 31) != 0 ? 0x80000000U : UINT32_MAX;

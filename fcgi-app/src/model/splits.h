@@ -12,14 +12,14 @@
 #define SPLITS_NONE UINT32_MAX
 
 /* A column and a number that some node compares it with. */
-struct split {
+struct node_split {
 	uint32_t column;
 	float value;
 };
 
 /* Of the plain trees: those without categories and without a split by NaN. Needed only while ranks and verdicts are made. */
 struct splits {
-	struct split *all; /* owned; each once, by column and value */
+	struct node_split *all; /* owned; each once, by column and value */
 	size_t n;
 	uint32_t *
 		of_node; /* owned; the place in `all` of each of the forest's nodes; SPLITS_NONE for leaves and for trees that are not plain */

@@ -440,36 +440,34 @@ fill_odd(struct split_rows *s)
 		s->rows[i] = odd[random_below(&s->random, sizeof odd / sizeof odd[0])];
 }
 
-/* Both scorers on the same rows, value and margin, in a batch and (the forest) one by one. */
+/* Both scorers on the same rows, in a batch and (the forest) one by one. */
 static enum err
-compare_scorers(const struct model *booster, const struct model *forest, const float *rows, size_t n_rows, struct err_info *info)
+compare_scorers(const struct model *booster, const struct model *forest, enum booster_output output, const float *rows,
+				size_t n_rows, struct err_info *info)
 {
 	size_t n = model_features(booster)->n;
-	struct booster_caller caller;
-	enum err e = booster_caller_init(&caller, info);
+	size_t width = model_outputs(booster, output);
+	float *theirs = calloc(n_rows * width, sizeof *theirs);
+	float *ours = calloc(n_rows * width, sizeof *ours);
+	struct booster_caller caller = {0};
+	enum err e;
 
-	for (int output = BOOSTER_VALUE; output <= BOOSTER_MARGIN && e == ERR_OK; output++) {
-		size_t width = model_outputs(booster, (enum booster_output)output);
-		float *ours = calloc(2 * n_rows * width, sizeof *ours);
-		float *theirs = ours != NULL ? ours + n_rows * width : NULL;
-		if (ours == NULL || model_outputs(forest, (enum booster_output)output) != width) {
-			free(ours);
-			e = err_set(info, ERR_MODEL_FAILED, "the forest has another number of outputs, or there is no memory to compare");
-			break;
-		}
-		e = model_predict(booster, &caller, (enum booster_output)output, rows, n_rows, theirs, info);
-		for (int single = 0; single <= 1 && e == ERR_OK; single++) {
-			(void)model_predict(forest, &caller, (enum booster_output)output, rows, single ? 0 : n_rows, ours, info);
-			for (size_t i = 0; single && i < n_rows; i++)
-				(void)model_predict(forest, &caller, (enum booster_output)output, rows + i * n, 1, ours + i * width, info);
-			for (size_t i = 0; i < n_rows && e == ERR_OK; i++)
-				if (memcmp(ours + i * width, theirs + i * width, width * sizeof *ours) != 0)
-					e = err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i,
-								(double)ours[i * width], (double)theirs[i * width]);
-		}
-		free(ours);
+	if (ours == NULL || theirs == NULL || model_outputs(forest, output) != width)
+		e = err_set(info, ERR_MODEL_FAILED, "the forest has another number of outputs, or there is no memory to compare");
+	else if ((e = booster_caller_init(&caller, info)) == ERR_OK)
+		e = model_predict(booster, &caller, output, rows, n_rows, theirs, info);
+	for (int single = 0; single <= 1 && e == ERR_OK; single++) {
+		(void)model_predict(forest, &caller, output, rows, single ? 0 : n_rows, ours, info);
+		for (size_t i = 0; single && i < n_rows; i++)
+			(void)model_predict(forest, &caller, output, rows + i * n, 1, ours + i * width, info);
+		for (size_t i = 0; i < n_rows && e == ERR_OK; i++)
+			if (memcmp(ours + i * width, theirs + i * width, width * sizeof *ours) != 0)
+				e = err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i, (double)ours[i * width],
+							(double)theirs[i * width]);
 	}
 	booster_caller_release(&caller);
+	free(ours);
+	free(theirs);
 	return e;
 }
 
@@ -491,10 +489,10 @@ try_forest(const struct model *booster, const char *store, const char *name, con
 	if (e == ERR_OK) {
 		fill_odd(&s);
 		model_splits(forest, take_split, &s);
-		e = compare_scorers(booster, forest, golden, TRIAL_ROWS, &why);
+		e = compare_scorers(booster, forest, BOOSTER_VALUE, golden, TRIAL_ROWS, &why);
 	}
-	if (e == ERR_OK)
-		e = compare_scorers(booster, forest, s.rows, TRIAL_SPLIT_ROWS, &why);
+	if (e == ERR_OK) /* their values follow from their margins */
+		e = compare_scorers(booster, forest, BOOSTER_MARGIN, s.rows, TRIAL_SPLIT_ROWS, &why);
 	proof->scorer = e == ERR_OK ? MODEL_FOREST : MODEL_XGBOOST;
 	proof->rows = TRIAL_ROWS + (e == ERR_OK ? TRIAL_SPLIT_ROWS : 0);
 	(void)snprintf(proof->reason, sizeof proof->reason, "%.255s", e == ERR_OK ? "" : why.text);
@@ -513,9 +511,9 @@ trial_prove_here(const char *store, const char *name, const char *version, struc
 	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	if (e == ERR_OK)
-		e = try_made_up_rows(m, rows, info);
-	if (e == ERR_OK)
 		e = try_forest(m, store, name, version, rows, proof, info);
+	if (e == ERR_OK && proof->scorer == MODEL_XGBOOST)
+		e = try_made_up_rows(m, rows, info);
 	free(rows);
 	model_free(m);
 	return e;

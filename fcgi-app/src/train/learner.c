@@ -11,6 +11,9 @@
 #include "model/booster.h"
 #include "model/model.h"
 
+/* <omp.h> is not there for every compiler. */
+void omp_set_num_threads(int n);
+
 struct learner {
 	const struct features *features; /* borrowed */
 	const struct learner_parameter *parameters;
@@ -60,6 +63,15 @@ open_booster(const struct learner *l, BoosterHandle *out, struct err_info *info)
 	return ERR_OK;
 }
 
+/* XGBoost has parallel regions that do not heed its parameter; a second thread that is woken for them in each round takes time from the first. */
+static void
+limit_threads(const struct learner *l)
+{
+	for (size_t i = 0; i < l->n_parameters; i++)
+		if (strcmp(l->parameters[i].name, "nthread") == 0 && atoi(l->parameters[i].value) > 0)
+			omp_set_num_threads(atoi(l->parameters[i].value));
+}
+
 enum err
 learner_open(const struct features *features, const struct learner_rows parts[LEARNER_PARTS],
 			 const struct learner_parameter *parameters, size_t n_parameters, struct learner **out, struct err_info *info)
@@ -74,6 +86,7 @@ learner_open(const struct features *features, const struct learner_rows parts[LE
 	l->parameters = parameters;
 	l->n_parameters = n_parameters;
 	buf_init(&l->remembered, MODEL_FILE_MAX);
+	limit_threads(l);
 	for (size_t i = 0; i < LEARNER_PARTS && e == ERR_OK; i++)
 		if (parts[i].n > 0)
 			e = open_matrix(features, &parts[i], &l->matrices[i], info);
