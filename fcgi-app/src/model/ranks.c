@@ -245,7 +245,7 @@ make_fields(struct build *b)
 	for (size_t i = 0, field = 0, end; i < s->n; i = end, field++) {
 		end = splits_column_end(s, i);
 		r->fields[field] = (struct field){.column = s->all[i].column, .first = (uint32_t)r->n_splits, .half = half_above(end - i)};
-		for (size_t k = i; k < i + 2 * r->fields[field].half - 1; k++)
+		for (size_t k = i; k < i + (size_t)2 * r->fields[field].half - 1; k++)
 			r->splits[r->n_splits++] = k < end ? s->all[k].value : NAN;
 		for (size_t k = i; k < end; k++) {
 			if ((k - i) % CHUNK == 0)
@@ -326,12 +326,12 @@ is_twig(const struct build *b, size_t node)
 	return !is_leaf(b, node) && is_leaf(b, left_child(b, node)) && is_leaf(b, left_child(b, node) + 1);
 }
 
-/* The slot of a branch's child, which is a new one for a leaf. */
+/* The slot of a branch's child, by the tree's own numbers in `slots`; a new one for a leaf. */
 static uint8_t
-child_slot(struct build *b, struct ranked_tree *t, size_t child, uint8_t slot)
+child_slot(struct build *b, struct ranked_tree *t, size_t child, const uint8_t *slots, size_t first)
 {
 	if (!is_leaf(b, child))
-		return slot;
+		return slots[child - first];
 	b->r->leaves[t->first_leaf + 2U * t->n_twigs + t->n_lone] = b->forest->values[child];
 	return (uint8_t)(t->n_twigs + t->n_lone++);
 }
@@ -344,7 +344,7 @@ make_tree(struct build *b, size_t tree)
 	struct ranked_tree *t = &r->trees[tree];
 	size_t first = b->forest->trees[tree].first;
 	size_t end = first + forest_tree_nodes(b->forest, tree);
-	uint8_t slots[2 * RANKS_LEAVES];
+	uint8_t slots[2 * RANKS_LEAVES] = {0};
 
 	t->first_twig = (uint32_t)r->n_twigs;
 	t->first_branch = (uint32_t)r->n_branches;
@@ -364,12 +364,12 @@ make_tree(struct build *b, size_t tree)
 		struct twig asks = place(b, i);
 		struct branch *branch = &r->branches[r->n_branches++];
 		*branch = (struct branch){.plane = asks.plane, .rank = asks.rank};
-		branch->left = child_slot(b, t, left, slots[left - first]);
-		branch->right = child_slot(b, t, left + 1, slots[left + 1 - first]);
+		branch->left = child_slot(b, t, left, slots, first);
+		branch->right = child_slot(b, t, left + 1, slots, first);
 		slots[i - first] = branch->left;
 		t->n_branches++;
 	}
-	t->root = child_slot(b, t, first, slots[0]);
+	t->root = child_slot(b, t, first, slots, first);
 	r->n_leaves += t->n_lone;
 }
 

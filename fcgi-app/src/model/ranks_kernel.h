@@ -20,7 +20,7 @@ NAMED(ask_nodes)(const struct ranks *r, const struct ranked_tree *t, struct rank
 			STORE(block->slots[i] + at, TWIG(odd, ABOVE(rank, LOAD(plane + at))));
 	}
 	for (size_t i = 0; i < t->n_lone; i++) {
-		VECTOR leaf = SPLAT((char)(2 * t->n_twigs + i));
+		VECTOR leaf = SPLAT((char)((size_t)2 * t->n_twigs + i));
 		for (size_t at = 0; at < len; at += sizeof(VECTOR))
 			STORE(block->slots[t->n_twigs + i] + at, leaf);
 	}

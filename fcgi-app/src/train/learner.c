@@ -11,7 +11,9 @@
 #include "model/booster.h"
 #include "model/model.h"
 
-/* <omp.h> is not there for every compiler. */
+enum { THREADS_MAX = 1024 };
+
+/* OpenMP 3.0, section 3.2.1; gcc's <omp.h> has it, clang's is another package. */
 void omp_set_num_threads(int n);
 
 struct learner {
@@ -67,9 +69,13 @@ open_booster(const struct learner *l, BoosterHandle *out, struct err_info *info)
 static void
 limit_threads(const struct learner *l)
 {
-	for (size_t i = 0; i < l->n_parameters; i++)
-		if (strcmp(l->parameters[i].name, "nthread") == 0 && atoi(l->parameters[i].value) > 0)
-			omp_set_num_threads(atoi(l->parameters[i].value));
+	for (size_t i = 0; i < l->n_parameters; i++) {
+		if (strcmp(l->parameters[i].name, "nthread") != 0)
+			continue;
+		long n = strtol(l->parameters[i].value, NULL, 10);
+		if (n > 0 && n <= THREADS_MAX)
+			omp_set_num_threads((int)n);
+	}
 }
 
 enum err
