@@ -219,7 +219,7 @@ half_above(size_t n)
 {
 	uint32_t half = 1;
 
-	while (2 * half <= n)
+	while ((size_t)2 * half <= n)
 		half *= 2;
 	return half;
 }
