@@ -64,6 +64,7 @@ GROUPS = {
     "harness": Group("the harness itself: a wrong count must not pass for a test", pytest_file("harness"), 60),
     "cli": Group("the command line, its help, its configuration file and its exit codes", pytest_file("cli"), 60),
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
+    "explain": Group("explanations: XGBoost's contributions, for every objective", pytest_file("explain"), 90),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 240),

@@ -4,7 +4,7 @@
 #include "expected.h"
 #include "model/treefile.h"
 
-enum { RANDOM_ROWS = 500 };
+enum { RANDOM_ROWS = 500, TRIED_ROWS = 33 /* a block, and more than a vector */ };
 
 /* The file of a fixture; the caller frees it. */
 static char *
@@ -154,10 +154,12 @@ try_bytes(const char *bytes, size_t len)
 
 	if (e == ERR_OK) {
 		const struct booster_shape *shape = forest_shape(f);
-		float *rows = calloc(9 * shape->n_features, sizeof *rows);
-		float *out = calloc(9 * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
+		float *rows = calloc(TRIED_ROWS * shape->n_features, sizeof *rows);
+		float *out = calloc(TRIED_ROWS * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
 		assert_true(rows != NULL && out != NULL);
-		forest_predict(f, BOOSTER_VALUE, rows, 9, out);
+		for (size_t i = 0; i < TRIED_ROWS * shape->n_features; i++)
+			rows[i] = i % 3 == 0 ? NAN : (float)i - 20;
+		forest_predict(f, BOOSTER_VALUE, rows, TRIED_ROWS, out);
 		forest_predict(f, BOOSTER_MARGIN, rows, 1, out);
 		free(rows);
 		free(out);

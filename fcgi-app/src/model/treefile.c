@@ -16,6 +16,7 @@ struct arrays {
 	struct buf right;
 	struct buf feature;
 	struct buf value;
+	struct buf cover;
 	struct buf default_left;
 	struct buf split_type;
 	struct buf categories;
@@ -155,6 +156,11 @@ read_value(struct reading *in)
 	return read_array(in, &in->arrays.value, FLOAT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_cover(struct reading *in)
+{
+	return read_array(in, &in->arrays.cover, FLOAT32, TREEFILE_NODES_MAX);
+}
+static enum err
 read_default(struct reading *in)
 {
 	return read_flags(in, &in->arrays.default_left);
@@ -255,6 +261,7 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 								.right = array(&a->right),
 								.feature = array(&a->feature),
 								.value = array(&a->value),
+								.cover = a->cover.len == n * sizeof(float) ? array(&a->cover) : NULL,
 								.default_left = array(&a->default_left),
 								.categorical = a->split_type.len != 0 ? array(&a->split_type) : NULL,
 								.category_node = array(&a->category_node),
@@ -361,6 +368,7 @@ read_tree(struct reading *in)
 		{"right_children", read_right},
 		{"split_indices", read_feature},
 		{"split_conditions", read_value},
+		{"sum_hessian", read_cover},
 		{"default_left", read_default},
 		{"split_type", read_type},
 		{"categories", read_categories},
@@ -373,6 +381,7 @@ read_tree(struct reading *in)
 	struct arrays *a = &in->arrays;
 
 	buf_reset(&a->left);
+	buf_reset(&a->cover);
 	buf_reset(&a->split_type);
 	buf_reset(&a->categories);
 	buf_reset(&a->category_node);
@@ -611,6 +620,7 @@ arrays_init(struct arrays *a)
 	buf_init(&a->right, most);
 	buf_init(&a->feature, most);
 	buf_init(&a->value, most);
+	buf_init(&a->cover, most);
 	buf_init(&a->default_left, most);
 	buf_init(&a->split_type, most);
 	buf_init(&a->categories, (size_t)TREEFILE_CATEGORIES_MAX * sizeof(int32_t));
@@ -628,6 +638,7 @@ arrays_release(struct arrays *a)
 	buf_release(&a->right);
 	buf_release(&a->feature);
 	buf_release(&a->value);
+	buf_release(&a->cover);
 	buf_release(&a->default_left);
 	buf_release(&a->split_type);
 	buf_release(&a->categories);
