@@ -53,13 +53,16 @@ def example_body(count):
 
 
 class Rate:
-    """One load of one server: requests a second, latency, and processor time a request of everybody who took part."""
+    """One load of one server: requests a second, latency, and processor time a request of everybody who took part. With `losses` some of the
+    requests may fail."""
 
-    def __init__(self, server, body_file, connections, seconds):
+    def __init__(self, server, body_file, connections, seconds, losses=False):
         pids = server.pids()
         before = {name: cpu_us(pids[name]) for name in pids}
         children_before, machine_before = processes.children_cpu_us(), processes.machine_us()
         wrk = run_wrk(server.port, body_file, connections, seconds)
+        self.lost = {name: wrk[name] for name in ("status", "connect", "read", "write", "timeout") if wrk[name]}
+        assert wrk["requests"] and (losses or not self.lost), f"of {wrk['requests']} requests, some failed: {self.lost}"
         machine_us = processes.machine_us() - machine_before
         self.wrk_us = (processes.children_cpu_us() - children_before) / wrk["requests"]
         self.cpu_us = {name: (cpu_us(pids[name]) - before[name]) / wrk["requests"] for name in pids}
@@ -79,10 +82,7 @@ def run_wrk(port, body_file, connections, seconds):
     ended = subprocess.run(words, capture_output=True, text=True, timeout=seconds + SLACK_S, check=False,
                            env={**os.environ, "BODY": str(body_file)}, preexec_fn=stack.die_with_parent)
     assert ended.returncode == 0, f"wrk ended with {ended.returncode}: {ended.stdout}{ended.stderr}"
-    result = json.loads(ended.stdout.splitlines()[-1])
-    errors = {name: result[name] for name in ("status", "connect", "read", "write", "timeout") if result[name]}
-    assert not errors and result["requests"], f"of {result['requests']} requests, some failed: {errors}"
-    return result
+    return json.loads(ended.stdout.splitlines()[-1])
 
 
 def middle(rates, pick):

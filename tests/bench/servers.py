@@ -52,11 +52,12 @@ class Futaie(stack.MakeRun):
     label = "futaie"
     program = stack.FUTAIE
 
-    def __init__(self):
+    def __init__(self, *serve_args):
+        self.serve_args = " ".join(serve_args)
         super().__init__(MODELS, build=folder(self.label), absolute=True)
 
     def environment(self):
-        return {**super().environment(), "FUTAIE": str(self.program.resolve())}
+        return {**super().environment(), "FUTAIE": str(self.program.resolve()), "SERVE_ARGS": self.serve_args}
 
     @property
     def port(self):
