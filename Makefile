@@ -25,7 +25,7 @@ front_lighttpd = lighttpd lighttpd-mod-openssl lighttpd-modules-lua
 front_apache   = apache2-bin
 ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST_PACKAGES))
 TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
-BENCH_PACKAGES = python3-flask gunicorn python3-pandas
+BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
 BARE_PACKAGES  = mmdebstrap
 LINT_PACKAGES  = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
 
@@ -48,7 +48,7 @@ UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-reliability test-bare-root check bench deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run train test test-reliability test-bare-root check bench bench-scale deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -79,6 +79,10 @@ check: test ## the same as test
 bench: deps-bench ## measure speed and memory as ratios within one run
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/bench.py
+
+bench-scale: deps-bench ## measure and draw how the cost grows with rows, trees, depth, connections and threads, into docs/scale
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/scale.py
 
 deps: ## install the Debian packages that make run and make test need
 	@fcgi-app/deps.sh $(ALL_PACKAGES)

@@ -66,6 +66,7 @@ GROUPS = {
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
     "explain": Group("explanations: XGBoost's contributions, for every objective", pytest_file("explain"), 90),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
+    "bench": Group("futaie bench: what it prints, and whom it refuses", pytest_file("bench"), 90),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 240),
     "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),

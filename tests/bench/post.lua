@@ -1,4 +1,4 @@
--- post.lua - wrk posts the example row to /predict and ends with one line of JSON (bench.py reads it)
+-- post.lua - wrk posts the example row, or the body in the file that BODY names, to /predict and ends with one line of JSON (loads.py reads it)
 --
 -- Unlike tests/lib/predict.lua it has no response(): wrk then neither keeps headers and bodies nor calls Lua for each answer, which
 -- would take a processor from the servers it measures.
@@ -6,6 +6,13 @@ wrk.method = "POST"
 wrk.path = "/predict"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
+
+local name = os.getenv("BODY")
+if name then
+   local file = assert(io.open(name, "rb"))
+   wrk.body = file:read("*a")
+   file:close()
+end
 
 function done(summary, latency, requests)
    local errors = summary.errors

@@ -28,7 +28,7 @@ from lib import models, stack           # noqa: E402
 ROWS, RUNS = 1_000_000, 3
 RUN_S = 60              # of one run, at most
 LOOK_S = 0.02           # between two looks at its memory
-RATIO, MEMORY_MB = 1.5, 60
+RATIO, MEMORY_MB = 4, 60
 QUIET = 0.1             # share of the processors that other programs may take in a pair that is called quiet
 OURS, THEIRS = "futaie predict", "pandas.read_csv, Booster.predict"
 

@@ -1,7 +1,7 @@
-"""servers.py - what is measured: futaie and a constant answer behind the shipped lighttpd, and Flask's own server
+"""servers.py - what is measured: futaie and other responders behind the shipped lighttpd, Flask's own server, and gunicorn
 
-Each is started by its real way in (webserver-conf/run.sh, python3 flask_app.py), on free ports of loopback, with all that it writes
-under $BUILD/bench, and has the processes whose time is counted: name → pid.
+Each is started by its real way in (webserver-conf/run.sh, python3 flask_app.py, gunicorn), on free ports of loopback, with all that it
+writes under $BUILD/bench, and has the processes whose time is counted: name → pids.
 """
 import json
 import os
@@ -20,6 +20,7 @@ MODELS = stack.ROOT / "models"
 MODEL = "california-housing"
 BODY = {"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}
 COMPILE_S = 60
+WORKERS = 2
 
 
 def folder(name):
@@ -34,15 +35,15 @@ def model_file():
     return MODELS / MODEL / version / manifest["model_file"]
 
 
-def prediction(port):
-    """What the server says to the example row: it is the right one, or nothing is worth measuring."""
+def predictions(port, body):
+    """What the server says to these rows: it is the right thing, or nothing is worth measuring."""
     client = http.Client(port)
     try:
-        reply = client.post("/predict", BODY)
+        reply = client.post("/predict", body)
     finally:
         client.close()
     assert reply.status == 200, f"/predict answers {reply.status}: {reply.text()[:200]}"
-    return reply.json()["predictions"][0]
+    return reply.json()["predictions"]
 
 
 class Futaie(stack.MakeRun):
@@ -51,42 +52,60 @@ class Futaie(stack.MakeRun):
     label = "futaie"
     program = stack.FUTAIE
 
-    def __init__(self):
+    def __init__(self, *serve_args):
+        self.serve_args = " ".join(serve_args)
         super().__init__(MODELS, build=folder(self.label), absolute=True)
 
     def environment(self):
-        return {**super().environment(), "FUTAIE": str(self.program.resolve())}
+        return {**super().environment(), "FUTAIE": str(self.program.resolve()), "SERVE_ARGS": self.serve_args}
 
     @property
     def port(self):
         return self.http_port
 
     def pids(self):
-        """The application first, then lighttpd."""
-        found = {}
+        found = {"application": [], "lighttpd": []}
         for pid, command in self.processes().items():
             name = os.path.basename(command.split(" ")[0])
             if name in (self.program.name, "lighttpd"):
-                found["lighttpd" if name == "lighttpd" else "application"] = pid
-        return {name: found[name] for name in ("application", "lighttpd")}
+                found["lighttpd" if name == "lighttpd" else "application"].append(pid)
+        assert all(found.values()), f"{self.label} has ended:\n{self.log_tail(20)}"
+        return found
 
 
-class Constant(Futaie):
-    """The same with a FastCGI responder in futaie's place that answers a constant."""
+class Responder(Futaie):
+    """The same with a FastCGI responder of our own in futaie's place."""
+
+    packages = ["fcgi"]
+
+    def __init__(self):
+        compile_responder(self.label, self.program, self.packages)
+        super().__init__()
+
+
+class Constant(Responder):
+    """It answers a constant."""
 
     label = "constant"
     program = FOLDER / "constant.bin"
 
-    def __init__(self):
-        compile_constant(self.program)
-        super().__init__()
+
+class Naive(Responder):
+    """It parses, predicts and prints as one writes it first."""
+
+    label = "naive"
+    program = FOLDER / "naive.bin"
+    packages = ["fcgi", "xgboost", "libcjson"]
+
+    def environment(self):
+        return {**super().environment(), "MODEL": str(model_file().resolve())}
 
 
-def compile_constant(program):
+def compile_responder(name, program, packages):
     program.parent.mkdir(parents=True, exist_ok=True)
-    asked = subprocess.run(["pkg-config", "--cflags", "--libs", "fcgi"], check=True, capture_output=True, text=True)
+    asked = subprocess.run(["pkg-config", "--cflags", "--libs", *packages], check=True, capture_output=True, text=True)
     flags = ["-std=c17", "-D_GNU_SOURCE", "-O2", "-pthread"]
-    subprocess.run([os.environ.get("CC", "cc"), *flags, "-o", program, HERE / "constant.c", *shlex.split(asked.stdout)],
+    subprocess.run([os.environ.get("CC", "cc"), *flags, "-o", program, HERE / f"{name}.c", HERE / "responder.c", *shlex.split(asked.stdout)],
                    check=True, timeout=COMPILE_S)
 
 
@@ -102,7 +121,26 @@ class Flask(stack.Part):
         self.wait_ready(lambda: stack.accepts(self.port))
 
     def pids(self):
-        return {"application": self.pid}
+        return {"application": [self.pid]}
 
     def stop(self, number=None):
         self.kill()             # it has no way to end cleanly
+
+
+class Gunicorn(stack.Part):
+    """The same application as it is deployed: gunicorn with a process a processor of two, each of which has the model."""
+
+    name = label = "gunicorn"
+
+    def __init__(self):
+        super().__init__(folder(self.label))
+        self.port, = stack.free_ports(1)
+        self.launch(["/usr/bin/gunicorn", "--workers", WORKERS, "--bind", f"127.0.0.1:{self.port}", "--chdir", HERE, "--log-level", "warning",
+                     "flask_app:app"], environment={"MODEL": str(model_file().resolve()), "PYTHONDONTWRITEBYTECODE": "1"})
+        self.wait_ready(lambda: len(self.workers()) == WORKERS and stack.accepts(self.port))
+
+    def workers(self):
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def pids(self):
+        return {"application": [self.pid, *self.workers()]}

@@ -373,6 +373,12 @@ forest_use(struct forest *f, enum ranks_isa isa)
 		ranks_use(f->ranks, isa);
 }
 
+const char *
+forest_isa_name(const struct forest *f)
+{
+	return f->ranks != NULL ? ranks_isa_name(ranks_isa(f->ranks)) : "none";
+}
+
 void
 forest_free(struct forest *f)
 {

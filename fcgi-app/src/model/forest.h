@@ -34,6 +34,9 @@ void forest_free(struct forest *f);
 /* Scores blocks with these instructions instead of the best that the processor has, which it must have; before others use the forest. */
 void forest_use(struct forest *f, enum ranks_isa isa);
 
+/* Name of the instructions that score blocks; "none" where no tree has ranks. */
+const char *forest_isa_name(const struct forest *f);
+
 /* Borrowed; as booster_shape() of the same file. */
 const struct booster_shape *forest_shape(const struct forest *f);
 

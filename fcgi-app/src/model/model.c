@@ -145,6 +145,19 @@ model_golden_inputs(const struct model *m)
 	return m->manifest.golden.in;
 }
 
+const struct forest *
+model_forest(const struct model *m)
+{
+	return m->forest;
+}
+
+void
+model_use(struct model *m, enum ranks_isa isa)
+{
+	if (m->forest != NULL)
+		forest_use(m->forest, isa);
+}
+
 const char *
 model_scorer_name(const struct model *m)
 {

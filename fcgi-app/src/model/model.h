@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "model/booster.h"
 #include "model/features.h"
+#include "model/forest.h"
 
 enum { MODEL_FILE_MAX = 1024 * 1024 * 1024 /* most bytes of a model file */ };
 
@@ -46,6 +47,12 @@ const struct booster_shape *model_shape(const struct model *m);
 /* The golden rows' inputs: model_golden_rows() x features, row-major, NaN for missing. */
 size_t model_golden_rows(const struct model *m);
 const float *model_golden_inputs(const struct model *m);
+
+/* Its compiled trees, borrowed; NULL with MODEL_XGBOOST. */
+const struct forest *model_forest(const struct model *m);
+
+/* forest_use() on them: before any other thread has the model. */
+void model_use(struct model *m, enum ranks_isa isa);
 
 /* "xgboost" or "forest". */
 const char *model_scorer_name(const struct model *m);

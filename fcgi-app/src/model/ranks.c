@@ -177,6 +177,12 @@ ranks_isa_name(enum ranks_isa isa)
 	return isas[isa].name;
 }
 
+enum ranks_isa
+ranks_isa(const struct ranks *r)
+{
+	return r->isa;
+}
+
 void
 ranks_use(struct ranks *r, enum ranks_isa isa)
 {

@@ -45,6 +45,9 @@ const char *ranks_isa_name(enum ranks_isa isa);
 enum err ranks_open(const struct forest_view *forest, const struct splits *splits, struct ranks **out, struct err_info *info);
 void ranks_free(struct ranks *r);
 
+/* The set that it scores with. */
+enum ranks_isa ranks_isa(const struct ranks *r);
+
 /* Scores with another set of instructions than the best; one that the processor has, and before others use it. */
 void ranks_use(struct ranks *r, enum ranks_isa isa);
 
