@@ -274,6 +274,8 @@ refuses_nonsense(void **state)
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "-1, 0, 0"), "tree 0: node 0 asks for feature -1 of 2");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "1.5, 0, 0"), "is no whole number");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, 99999999999", "1, 0, 0"), "is too large here");
+	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12", "the file ends within a string");
+	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12x\"", "\"12x\" is no whole number");
 }
 
 int

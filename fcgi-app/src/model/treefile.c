@@ -199,8 +199,10 @@ read_number(struct reading *in, long long low, long long high, long long *out)
 		return e;
 	if (kind == MODELFILE_STRING) {
 		e = modelfile_string(&in->file, text, sizeof text);
+		if (e != ERR_OK)
+			return e;
 		*out = strtoll(text, &end, 10);
-		if (e == ERR_OK && (end == text || *end != '\0'))
+		if (end == text || *end != '\0')
 			return modelfile_fail(&in->file, "\"%s\" is no whole number", text);
 	} else {
 		e = modelfile_integer(&in->file, NULL, &whole);
