@@ -219,6 +219,26 @@ model_text(const char *base_score, const char *left, const char *right, const ch
 	return text;
 }
 
+/* The text with `to` in the place of `from`, which stands in it. */
+static const char *
+changed(const char *text, const char *from, const char *to)
+{
+	static char copies[2][4096];
+	static size_t n;
+	char *copy = copies[n++ % 2];
+	const char *at = strstr(text, from);
+
+	assert_non_null(at);
+	(void)snprintf(copy, sizeof copies[0], "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+	return copy;
+}
+
+static const char *
+plain_model(void)
+{
+	return model_text("0", "1, -1, -1", "2, -1, -1", "1, 0, 0");
+}
+
 static float
 ask(const char *text, float a, float b)
 {
@@ -248,6 +268,20 @@ forms_of_base_score(void **state)
 	}
 }
 
+/* XGBoost 1.0 wrote true and false; other writers put blanks anywhere. */
+static void
+forms_of_flags(void **state)
+{
+	static const char *const forms[] = {"[false,false,true,false,false]", "[ false, false , true,\nfalse, false]", "[0, 0, 1, 0, 0]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		const char *text = model_text("0", "1, -1, 3, -1, -1", "2, -1, 4, -1, -1", "1, 0, 1, 0, 0");
+		text = changed(text, "[0.5, 1.5, -2]", "[0.5, 1.5, 7, 3, 4]");
+		check_float(forms[i], ask(changed(text, "[true, false, false]", forms[i]), 9, NAN), 3);
+	}
+}
+
 static void
 check_refused(const char *text, const char *sentence)
 {
@@ -274,6 +308,7 @@ refuses_nonsense(void **state)
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "-1, 0, 0"), "tree 0: node 0 asks for feature -1 of 2");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "1.5, 0, 0"), "is no whole number");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, 99999999999", "1, 0, 0"), "is too large here");
+	check_refused(changed(plain_model(), "[true, false, false]", "[true, 0, 1]"), "expected true or false, as before");
 	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12", "the file ends within a string");
 	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12x\"", "\"12x\" is no whole number");
 }
@@ -286,6 +321,7 @@ main(void)
 			 answers_as_xgboost),
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
+		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),
 		TEST("trees that make no sense are refused with the place", refuses_nonsense),
 	};
 

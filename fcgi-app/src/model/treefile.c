@@ -127,7 +127,12 @@ read_flags(struct reading *in, struct buf *out)
 	buf_reset(out);
 	e = modelfile_array(&in->file, &a);
 	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
-		bool set = in->file.p < in->file.end && (*in->file.p == 'T' || *in->file.p == 't');
+		e = modelfile_peek(&in->file, &kind); /* up to the word itself */
+		if (e == ERR_OK && kind != MODELFILE_LITERAL)
+			e = modelfile_fail(&in->file, "expected true or false, as before");
+		if (e != ERR_OK)
+			return e;
+		bool set = *in->file.p == 'T' || *in->file.p == 't';
 		e = modelfile_skip(&in->file);
 		buf_char(out, set ? 1 : 0);
 	}
