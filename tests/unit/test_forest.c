@@ -283,6 +283,14 @@ forms_of_flags(void **state)
 }
 
 static void
+weights_without_dart(void **state)
+{
+	(void)state;
+	check_float("gbtree", ask(changed(plain_model(), "\"model\":", "\"weight_drop\": [], \"model\":"), 9, 0), 1.5F);
+	check_float("gbtree", ask(changed(plain_model(), "\"model\":", "\"weight_drop\": [2, 3], \"model\":"), 9, 0), 1.5F);
+}
+
+static void
 check_refused(const char *text, const char *sentence)
 {
 	struct forest *f;
@@ -322,6 +330,7 @@ main(void)
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
 		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),
+		TEST("weight_drop counts with dart only", weights_without_dart),
 		TEST("trees that make no sense are refused with the place", refuses_nonsense),
 	};
 

@@ -579,7 +579,9 @@ check_head(struct reading *in)
 	for (size_t i = 0; i < h->n_trees; i++)
 		if (groups[i] < 0 || (size_t)groups[i] >= h->n_groups)
 			return modelfile_fail(&in->file, "tree %zu is of output %d of %zu", i, groups[i], h->n_groups);
-	if (strcmp(h->kind, "dart") == 0 && h->weights.len != h->n_trees * sizeof(float))
+	if (strcmp(h->kind, "dart") != 0)
+		buf_reset(&h->weights);
+	else if (h->weights.len != h->n_trees * sizeof(float))
 		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
 	if (h->n_bases != 1 && h->n_bases != h->n_groups)
 		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
