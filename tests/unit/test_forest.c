@@ -321,6 +321,34 @@ refuses_nonsense(void **state)
 	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12x\"", "\"12x\" is no whole number");
 }
 
+/* What is read of a file must be what XGBoost reads of it, which takes the first or the last, by its version and by the encoding. */
+static void
+refuses_members_twice(void **state)
+{
+	(void)state;
+	check_refused(changed(plain_model(), "\"left_children\"", "\"left_children\": [0], \"left_children\""),
+				  "the member \"left_children\" stands twice");
+	check_refused(changed(plain_model(), "\"tree_info\"", "\"trees\": [], \"tree_info\""), "the member \"trees\" stands twice");
+	check_refused(changed(plain_model(), "\"model\"", "\"gbtree\": {\"model\": {}}, \"model\""), "the trees stand twice");
+	check_refused(changed(plain_model(), "{\"learner\"", "{\"learner\": {}, \"learner\""), "the member \"learner\" stands twice");
+}
+
+/* The arrays of one tree are not those of the next. */
+static void
+refuses_trees_without_arrays(void **state)
+{
+	static const char *const names[] = {"right_children", "split_indices", "split_conditions", "default_left"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *tree = strstr(plain_model(), "{\"left_children\"");
+		char two[1024];
+		(void)snprintf(two, sizeof two, "\"trees\": [%.*s, ", (int)(strstr(tree, "}}]") + 2 - tree), tree);
+		const char *text = changed(changed(plain_model(), names[i], "other"), "\"trees\": [", two);
+		check_refused(changed(text, "\"tree_info\": [0]", "\"tree_info\": [0, 0]"), "tree 1: its arrays are not of one length");
+	}
+}
+
 int
 main(void)
 {
@@ -328,6 +356,8 @@ main(void)
 		TEST("every fixture of trees answers with XGBoost's bits, in a batch and alone, also rows of odd numbers",
 			 answers_as_xgboost),
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
+		TEST("a member that stands twice is refused", refuses_members_twice),
+		TEST("a tree that lacks an array does not get that of the tree before", refuses_trees_without_arrays),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
 		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),
 		TEST("weight_drop counts with dart only", weights_without_dart),

@@ -37,6 +37,7 @@ struct reading {
 	size_t n_trees; /* visited */
 	long long n_class;
 	long long n_target;
+	bool has_model;
 	bool has_trees;
 	struct buf linear; /* float32, of gblinear */
 };
@@ -51,6 +52,7 @@ static enum err
 read_members(struct reading *in, const struct member *members, size_t n)
 {
 	char key[MODELFILE_KEY_MAX];
+	uint32_t seen = 0;
 	bool more;
 	enum err e = modelfile_object(&in->file);
 
@@ -58,6 +60,9 @@ read_members(struct reading *in, const struct member *members, size_t n)
 		size_t i = 0;
 		while (i < n && strcmp(members[i].name, key) != 0)
 			i++;
+		if (i < n && (seen >> i & 1) != 0) /* XGBoost may take the one that was not checked */
+			return modelfile_fail(&in->file, "the member \"%s\" stands twice", key);
+		seen |= i < n ? 1U << i : 0;
 		e = i < n ? members[i].read(in) : modelfile_skip(&in->file);
 	}
 	return e;
@@ -380,6 +385,10 @@ read_tree(struct reading *in)
 	struct arrays *a = &in->arrays;
 
 	buf_reset(&a->left);
+	buf_reset(&a->right);
+	buf_reset(&a->feature);
+	buf_reset(&a->value);
+	buf_reset(&a->default_left);
 	buf_reset(&a->split_type);
 	buf_reset(&a->categories);
 	buf_reset(&a->category_node);
@@ -406,8 +415,6 @@ read_trees(struct reading *in)
 	bool more;
 	enum err e = modelfile_array(&in->file, &a);
 
-	if (in->has_trees)
-		return modelfile_fail(&in->file, "the trees stand twice");
 	in->has_trees = true;
 	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
 		if (in->n_trees == TREEFILE_TREES_MAX)
@@ -434,6 +441,9 @@ read_model(struct reading *in)
 {
 	static const struct member members[] = {{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
 
+	if (in->has_model) /* a booster's own, and another one in its "gbtree" */
+		return modelfile_fail(&in->file, "the trees stand twice");
+	in->has_model = true;
 	return READ_MEMBERS(in, members);
 }
 
