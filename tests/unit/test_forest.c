@@ -272,7 +272,8 @@ forms_of_base_score(void **state)
 static void
 forms_of_flags(void **state)
 {
-	static const char *const forms[] = {"[false,false,true,false,false]", "[ false, false , true,\nfalse, false]", "[0, 0, 1, 0, 0]"};
+	static const char *const forms[] = {"[false,false,true,false,false]", "[ false, false , true,\nfalse, false]",
+										"[0, 0, 1, 0, 0]"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -333,6 +334,43 @@ refuses_members_twice(void **state)
 	check_refused(changed(plain_model(), "{\"learner\"", "{\"learner\": {}, \"learner\""), "the member \"learner\" stands twice");
 }
 
+/* Where the one tree of a model stands in its text. */
+static const char *
+tree_of(const char *text, int *len)
+{
+	const char *tree = strstr(text, "{\"left_children\"");
+	const char *end = strstr(text, "}}]");
+
+	assert_true(tree != NULL && end != NULL);
+	*len = (int)(end + 2 - tree);
+	return tree;
+}
+
+/* The model `first`, with `n` times the tree of the model `more` behind its own. The caller frees it. */
+static char *
+more_trees(const char *first, const char *more, size_t n)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int len;
+	int len_more;
+	const char *tree = tree_of(first, &len);
+	const char *tree_more = tree_of(more, &len_more);
+	const char *info = strstr(first, "[0], \"trees\"");
+
+	assert_true(out != NULL && info != NULL);
+	(void)fprintf(out, "%.*s[0", (int)(info - first), first);
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(out, ", 0");
+	(void)fprintf(out, "%.*s", (int)(tree + len - info - 2), info + 2);
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(out, ", %.*s", len_more, tree_more);
+	(void)fprintf(out, "%s", tree + len);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
 /* The arrays of one tree are not those of the next. */
 static void
 refuses_trees_without_arrays(void **state)
@@ -341,12 +379,68 @@ refuses_trees_without_arrays(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		const char *tree = strstr(plain_model(), "{\"left_children\"");
-		char two[1024];
-		(void)snprintf(two, sizeof two, "\"trees\": [%.*s, ", (int)(strstr(tree, "}}]") + 2 - tree), tree);
-		const char *text = changed(changed(plain_model(), names[i], "other"), "\"trees\": [", two);
-		check_refused(changed(text, "\"tree_info\": [0]", "\"tree_info\": [0, 0]"), "tree 1: its arrays are not of one length");
+		char *text = more_trees(plain_model(), changed(plain_model(), names[i], "other"), 1);
+		check_refused(text, "tree 1: its arrays are not of one length");
+		free(text);
 	}
+}
+
+/* XGBoost would read all trees of such a file. */
+static void
+checks_trees_of_vectors(void **state)
+{
+	const char *vectors = changed(plain_model(), "\"num_nodes\"", "\"size_leaf_vector\": \"2\", \"num_nodes\"");
+	char *sound = more_trees(vectors, plain_model(), 1);
+	char *circle = more_trees(vectors, model_text("0", "0, -1, -1", "2, -1, -1", "1, 0, 0"), 1);
+	struct forest *f;
+	struct err_info info;
+
+	(void)state;
+	assert_err(forest_open(sound, strlen(sound), &f, &info), ERR_UNSUPPORTED_MODEL, &info);
+	assert_contains(info.text, "leaves of 2 values");
+	assert_err(treefile_check(sound, strlen(sound), &info), ERR_OK, &info);
+	assert_err(treefile_check(circle, strlen(circle), &info), ERR_BAD_MODEL, &info);
+	assert_contains(info.text, "tree 1: node 0 has the children 0 and 2");
+	free(sound);
+	free(circle);
+}
+
+/* A tree of two nodes that ask for categories, and its sets. */
+static const char *
+sets_model(const char *categories, const char *nodes, const char *from, const char *counts)
+{
+	char sets[512];
+	const char *text = model_text("0", "1, -1, 3, -1, -1", "2, -1, 4, -1, -1", "1, 0, 0, 0, 0");
+
+	(void)snprintf(sets, sizeof sets,
+				   "\"split_type\": [1, 0, 1, 0, 0], \"categories\": [%s], \"categories_nodes\": [%s], "
+				   "\"categories_segments\": [%s], \"categories_sizes\": [%s], \"tree_param\"",
+				   categories, nodes, from, counts);
+	text = changed(text, "[0.5, 1.5, -2]", "[0, 1.5, 0, 3, 4]");
+	text = changed(text, "[true, false, false]", "[1, 0, 1, 0, 0]");
+	return changed(text, "\"tree_param\"", sets);
+}
+
+static void
+sets_of_categories(void **state)
+{
+	struct forest *f;
+	struct err_info info;
+
+	(void)state;
+	check_float("left", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 6, 2), 1.5F);
+	check_float("right, left", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 4, 3), 3);
+	check_float("right, right", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 6, 3), 4);
+	check_refused(sets_model("3, 5, 6", "0, 2", "0, 0", "2, 2"), "sets share categories");
+	check_refused(sets_model("3, 5, 6", "0, 2, 1", "0, 1, 0", "1, 1, 0"), "the nodes of its categories do not ascend");
+	check_refused(sets_model("3, 5, 6", "0", "0", "1"), "node 2 asks for categories and has none");
+	check_refused(sets_model("3, 5, 6", "0, 2", "0, 2", "1, 2"), "the categories of set 1 are not in the file");
+	const char *large = sets_model("16777215, 3", "0, 2", "0, 1", "1, 1");
+	char *text = more_trees(large, large, 40);
+	assert_err(forest_open(text, strlen(text), &f, &info), ERR_UNSUPPORTED_MODEL, &info);
+	assert_contains(info.text, "the categories take more than");
+	assert_err(treefile_check(text, strlen(text), &info), ERR_OK, &info);
+	free(text);
 }
 
 int
@@ -358,6 +452,8 @@ main(void)
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
 		TEST("a member that stands twice is refused", refuses_members_twice),
 		TEST("a tree that lacks an array does not get that of the tree before", refuses_trees_without_arrays),
+		TEST("where leaves are vectors all trees are checked all the same", checks_trees_of_vectors),
+		TEST("sets of categories lie side by side, and take a bounded space", sets_of_categories),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
 		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),
 		TEST("weight_drop counts with dart only", weights_without_dart),

@@ -14,9 +14,10 @@
 
 enum {
 	LANES = FOREST_WALKS,
-	NODES_MAX = 65535,  /* of a tree */
-	CLASSES_MAX = 4096, /* of multi:softmax */
-	BLOCK_MIN = 16      /* rows of which a block is worth its ranks */
+	NODES_MAX = 65535,   /* of a tree */
+	CLASSES_MAX = 4096,  /* of multi:softmax */
+	WORDS_MAX = 1 << 24, /* of all sets: one of a large category takes 2 MiB, and four bytes in the file */
+	BLOCK_MIN = 16       /* rows of which a block is worth its ranks */
 };
 
 /* The lanes' walks lie side by side in registers only where their loop is unrolled. */
@@ -123,10 +124,12 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct s
 		if ((uint32_t)categories[i] >= n_bits)
 			n_bits = (uint32_t)categories[i] + 1;
 	size_t n_words = (n_bits + 31) / 32;
+	if (f->n_words + n_words > WORDS_MAX)
+		return err_set(info, ERR_UNSUPPORTED_MODEL, "the categories take more than %zu bytes", WORDS_MAX * sizeof *f->words);
 	uint32_t *words = grow(f->words, f->n_words, n_words + 1, sizeof *words, &b->cap_words);
 	if (words != NULL)
 		f->words = words;
-	if (words == NULL || f->n_words + n_words > UINT32_MAX / 2)
+	if (words == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
 	memset(words + f->n_words, 0, n_words * sizeof *words);
 	for (size_t i = 0; i < n; i++)
@@ -134,6 +137,15 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct s
 	*set = (struct set){.first = (uint32_t)f->n_words, .n_bits = n_bits};
 	f->n_words += n_words;
 	return ERR_OK;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a;
+	int32_t y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
 }
 
 /* A set for each node of a tree that has categories, most of them none. */
@@ -148,15 +160,13 @@ add_sets(struct builder *b, const struct treefile_tree *t, size_t n, struct err_
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
 	f->sets = sets;
 	for (size_t to = 0; to < n && e == ERR_OK; to++) {
-		size_t from = b->order[to];
+		int32_t from = (int32_t)b->order[to];
 		struct set *set = &sets[f->n_sets + to];
 		*set = (struct set){.first = FOREST_NO_SETS};
 		if (t->left[from] < 0 || t->categorical == NULL || t->categorical[from] == 0)
 			continue;
-		size_t which = 0;
-		while (which < t->n_categorical && t->category_node[which] != (int32_t)from)
-			which++;
-		e = add_set(b, t, which, set, info);
+		const int32_t *found = bsearch(&from, t->category_node, t->n_categorical, sizeof from, compare_nodes);
+		e = add_set(b, t, (size_t)(found - t->category_node), set, info); /* each has one: the reader has seen to that */
 	}
 	f->n_sets += n;
 	return e;

@@ -37,6 +37,7 @@ struct reading {
 	size_t n_trees; /* visited */
 	long long n_class;
 	long long n_target;
+	int64_t leaf_size; /* where some tree's leaves have several values */
 	bool has_model;
 	bool has_trees;
 	struct buf linear; /* float32, of gblinear */
@@ -255,8 +256,6 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	size_t n = a->left.len / sizeof(int32_t);
 	size_t n_categorical = a->category_node.len / sizeof(int32_t);
 
-	if (a->leaf_size > 1)
-		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "tree %zu has leaves of %lld values", in->n_trees, (long long)a->leaf_size);
 	if (n == 0 || a->left.data == NULL || a->right.len != a->left.len || a->feature.len != a->left.len ||
 		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
 		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
@@ -277,7 +276,26 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	return ERR_OK;
 }
 
-/* Sets of categories lie within their array, one for each categorical node. */
+/* Sets of categories lie within their array, side by side: so all of them are no longer than it. */
+static enum err
+check_sets(struct reading *in, const struct treefile_tree *t, size_t n_categories)
+{
+	uint64_t left = n_categories;
+
+	for (size_t i = 0; i < t->n_categorical; i++) {
+		if (i > 0 && t->category_node[i] <= t->category_node[i - 1])
+			return modelfile_fail(&in->file, "tree %zu: the nodes of its categories do not ascend", in->n_trees);
+		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
+			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
+			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
+		if ((uint64_t)t->category_count[i] > left)
+			return modelfile_fail(&in->file, "tree %zu: sets share categories", in->n_trees);
+		left -= (uint64_t)t->category_count[i];
+	}
+	return ERR_OK;
+}
+
+/* There is a set for each categorical node. */
 static enum err
 check_categories(struct reading *in, const struct treefile_tree *t)
 {
@@ -293,15 +311,11 @@ check_categories(struct reading *in, const struct treefile_tree *t)
 		if (next == t->n_categorical || t->category_node[next] != (int32_t)i)
 			return modelfile_fail(&in->file, "tree %zu: node %zu asks for categories and has none", in->n_trees, i);
 	}
-	for (size_t i = 0; i < t->n_categorical; i++)
-		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
-			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
-			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
 	for (size_t i = 0; i < n_categories; i++)
 		if (t->categories[i] < 0 || t->categories[i] >= TREEFILE_CATEGORIES_MAX)
 			return modelfile_fail(&in->file, "tree %zu: the category %d is not from 0 to %d", in->n_trees, t->categories[i],
 								  TREEFILE_CATEGORIES_MAX - 1);
-	return ERR_OK;
+	return check_sets(in, t, n_categories);
 }
 
 struct visit {
@@ -402,7 +416,9 @@ read_tree(struct reading *in)
 		e = check_shape(in, &tree);
 	if (e == ERR_OK)
 		e = check_categories(in, &tree);
-	if (e == ERR_OK && in->visit != NULL)
+	if (a->leaf_size > 1)
+		in->leaf_size = a->leaf_size;
+	else if (e == ERR_OK && in->visit != NULL)
 		e = in->visit(in->context, in->n_trees, &tree, in->info);
 	in->n_trees++;
 	return e;
@@ -595,6 +611,8 @@ check_head(struct reading *in)
 		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
 	if (h->n_bases != 1 && h->n_bases != h->n_groups)
 		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
+	if (in->leaf_size > 1) /* said at the end, so that all trees have been checked */
+		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "a tree has leaves of %lld values", (long long)in->leaf_size);
 	return ERR_OK;
 }
 
