@@ -405,6 +405,24 @@ checks_trees_of_vectors(void **state)
 	free(circle);
 }
 
+/* XGBoost 1.7 ends in a segmentation fault with each of these. */
+static void
+refuses_what_ends_xgboost(void **state)
+{
+	const char *before = "\"split_indices\"";
+
+	(void)state;
+	check_refused(changed(plain_model(), before, "\"parents\": [2147483647, 0, 2000000000], \"split_indices\""),
+				  "tree 0: node 2 has the parent 2000000000, of 3 nodes");
+	check_refused(changed(plain_model(), before, "\"parents\": [2147483647, -5, 0], \"split_indices\""),
+				  "node 1 has the parent -5");
+	check_refused(changed(plain_model(), before, "\"parents\": [0, 0], \"split_indices\""), "its arrays are not of one length");
+	check_refused(changed(plain_model(), before, "\"split_type\": [], \"split_indices\""), "its arrays are not of one length");
+	check_refused(changed(plain_model(), "\"tree_info\"", "\"gbtree_model_param\": {\"num_trees\": \"2\"}, \"tree_info\""),
+				  "num_trees is 2, and there are 1 trees");
+	check_float("parents", ask(changed(plain_model(), before, "\"parents\": [2147483647, 0, 0], \"split_indices\""), 9, 0), 1.5F);
+}
+
 /* A tree of two nodes that ask for categories, and its sets. */
 static const char *
 sets_model(const char *categories, const char *nodes, const char *from, const char *counts)
@@ -453,6 +471,7 @@ main(void)
 		TEST("a member that stands twice is refused", refuses_members_twice),
 		TEST("a tree that lacks an array does not get that of the tree before", refuses_trees_without_arrays),
 		TEST("where leaves are vectors all trees are checked all the same", checks_trees_of_vectors),
+		TEST("parents out of range, an empty split_type and a wrong num_trees are refused", refuses_what_ends_xgboost),
 		TEST("sets of categories lie side by side, and take a bounded space", sets_of_categories),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
 		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),

@@ -14,6 +14,7 @@
 struct arrays {
 	struct buf left;
 	struct buf right;
+	struct buf parent;
 	struct buf feature;
 	struct buf value;
 	struct buf default_left;
@@ -25,6 +26,7 @@ struct arrays {
 	struct buf order;   /* nodes still to be looked at, with their depth */
 	struct buf reached; /* a byte a node */
 	int64_t leaf_size;
+	bool has_types; /* split_type stands there, be it empty */
 };
 
 struct reading {
@@ -37,7 +39,8 @@ struct reading {
 	size_t n_trees; /* visited */
 	long long n_class;
 	long long n_target;
-	int64_t leaf_size; /* where some tree's leaves have several values */
+	long long said_trees; /* what num_trees says; -1 where it is not there */
+	int64_t leaf_size;    /* where some tree's leaves have several values */
 	bool has_model;
 	bool has_trees;
 	struct buf linear; /* float32, of gblinear */
@@ -156,6 +159,11 @@ read_right(struct reading *in)
 	return read_array(in, &in->arrays.right, INT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_parent(struct reading *in)
+{
+	return read_array(in, &in->arrays.parent, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
 read_feature(struct reading *in)
 {
 	return read_array(in, &in->arrays.feature, INT32, TREEFILE_NODES_MAX);
@@ -173,6 +181,7 @@ read_default(struct reading *in)
 static enum err
 read_type(struct reading *in)
 {
+	in->arrays.has_types = true;
 	return read_flags(in, &in->arrays.split_type);
 }
 static enum err
@@ -257,7 +266,8 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	size_t n_categorical = a->category_node.len / sizeof(int32_t);
 
 	if (n == 0 || a->left.data == NULL || a->right.len != a->left.len || a->feature.len != a->left.len ||
-		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
+		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->has_types && a->split_type.len != n) ||
+		(a->parent.len != a->left.len && a->parent.len != 0))
 		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
 	if (a->category_from.len != n_categorical * sizeof(int64_t) || a->category_count.len != n_categorical * sizeof(int64_t))
 		return modelfile_fail(&in->file, "tree %zu: its arrays of categories are not of one length", in->n_trees);
@@ -351,6 +361,18 @@ check_node(struct reading *in, const struct treefile_tree *t, const struct visit
 	return ERR_OK;
 }
 
+/* Nothing is asked of the parents here, but XGBoost looks each of them up. */
+static enum err
+check_parents(struct reading *in, const struct treefile_tree *t)
+{
+	const int32_t *parent = array(&in->arrays.parent);
+
+	for (size_t i = 1; i < in->arrays.parent.len / sizeof *parent; i++)
+		if (parent[i] < 0 || (size_t)parent[i] >= t->n)
+			return modelfile_fail(&in->file, "tree %zu: node %zu has the parent %d, of %zu nodes", in->n_trees, i, parent[i], t->n);
+	return ERR_OK;
+}
+
 /* Every node is reached once from the root, so that there are no circles; some files keep nodes that were pruned and are not reached. */
 static enum err
 check_shape(struct reading *in, struct treefile_tree *t)
@@ -385,6 +407,7 @@ read_tree(struct reading *in)
 	static const struct member members[] = {
 		{"left_children", read_left},
 		{"right_children", read_right},
+		{"parents", read_parent},
 		{"split_indices", read_feature},
 		{"split_conditions", read_value},
 		{"default_left", read_default},
@@ -400,6 +423,7 @@ read_tree(struct reading *in)
 
 	buf_reset(&a->left);
 	buf_reset(&a->right);
+	buf_reset(&a->parent);
 	buf_reset(&a->feature);
 	buf_reset(&a->value);
 	buf_reset(&a->default_left);
@@ -409,11 +433,14 @@ read_tree(struct reading *in)
 	buf_reset(&a->category_from);
 	buf_reset(&a->category_count);
 	a->leaf_size = 0;
+	a->has_types = false;
 	enum err e = READ_MEMBERS(in, members);
 	if (e == ERR_OK)
 		e = take_arrays(in, &tree);
 	if (e == ERR_OK)
 		e = check_shape(in, &tree);
+	if (e == ERR_OK)
+		e = check_parents(in, &tree);
 	if (e == ERR_OK)
 		e = check_categories(in, &tree);
 	if (a->leaf_size > 1)
@@ -453,9 +480,24 @@ read_linear(struct reading *in)
 }
 
 static enum err
+read_said_trees(struct reading *in)
+{
+	return read_number(in, 0, TREEFILE_TREES_MAX, &in->said_trees);
+}
+
+static enum err
+read_gbtree_param(struct reading *in)
+{
+	static const struct member members[] = {{"num_trees", read_said_trees}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
 read_model(struct reading *in)
 {
-	static const struct member members[] = {{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
+	static const struct member members[] = {
+		{"gbtree_model_param", read_gbtree_param}, {"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
 
 	if (in->has_model) /* a booster's own, and another one in its "gbtree" */
 		return modelfile_fail(&in->file, "the trees stand twice");
@@ -600,6 +642,8 @@ check_head(struct reading *in)
 		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "the booster \"%.15s\" is no forest", h->kind);
 	if (!in->has_trees)
 		return modelfile_fail(&in->file, "the file has no trees");
+	if (in->said_trees >= 0 && (size_t)in->said_trees != h->n_trees)
+		return modelfile_fail(&in->file, "num_trees is %lld, and there are %zu trees", in->said_trees, h->n_trees);
 	if (h->groups.len != h->n_trees * sizeof *groups)
 		return modelfile_fail(&in->file, "tree_info has %zu entries for %zu trees", h->groups.len / sizeof *groups, h->n_trees);
 	for (size_t i = 0; i < h->n_trees; i++)
@@ -646,6 +690,7 @@ arrays_init(struct arrays *a)
 	*a = (struct arrays){0};
 	buf_init(&a->left, most);
 	buf_init(&a->right, most);
+	buf_init(&a->parent, most);
 	buf_init(&a->feature, most);
 	buf_init(&a->value, most);
 	buf_init(&a->default_left, most);
@@ -663,6 +708,7 @@ arrays_release(struct arrays *a)
 {
 	buf_release(&a->left);
 	buf_release(&a->right);
+	buf_release(&a->parent);
 	buf_release(&a->feature);
 	buf_release(&a->value);
 	buf_release(&a->default_left);
@@ -679,7 +725,7 @@ enum err
 treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefile_visit *visit, void *context,
 			  struct err_info *info)
 {
-	struct reading in = {.head = head, .visit = visit, .context = context, .info = info};
+	struct reading in = {.head = head, .visit = visit, .context = context, .info = info, .said_trees = -1};
 	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
 
 	*head = (struct treefile_head){0};
