@@ -24,7 +24,10 @@ MEMORY_MB = 1024        # of the whole fuzzer; the address sanitizer's share is 
 ALLOCATION_MB = 128     # at once; no input is as large as 1 MB
 SHOWN_LINES = 60
 
+LONG = "0." + 70 * "0" + "1e70"
+
 BODIES = [
+    f'{{"features":[[{LONG},-{LONG}]]}}', f'{{"x":{{"y":{LONG}}}}}',
     '{"features": [[1.5, null], [-2, NaN]]}', '{"features":[{"a":1e5,"b":0.25},{"b":null,"a":-0}]}', '{"features": [[1,2]], "features": []}',
     '{"\\u0066eatures":[{"\\u0061":1,"b":2}]}', '{"features":[[Infinity,-Infinity]]}', '{"x":["\\ud83d\\ude00",true,false,{"y":[]}]}',
     "a,b\n1.5,\n-2,nan\n", 'b,a\r\n"1","2"\r\n', '\ufeff"a", b\r1,+2\r\r.5,3.\r', 'a,b\n"1""2",x\n', "a,b\n01,NaN\n\n1e5 ,\t-0\n",
@@ -33,8 +36,8 @@ NUMBERS = [
     "0", "-0", "1", "-1.5", "1e5", "1E-5", "01", "1.", ".5", "+1", "1e", "NaN", "nan", "Infinity", "-inf", "null", "0x1p3", "8.3252",
     "0.1", "123456.789012345", "9007199254740993", "16777217", "1.00000017881393432617187500", "1.00000017881393432617187499",
     "3.4028235677973366e38", "3.4028235e38", "340282356779733661637539395458142568447.9", "1.4e-45", "7.0e-46", "7.1e-46", "1.1754944e-38",
-    "1e-22", "1e23", "0.000000000000000000000000000000000000000000000000000000000000000000001e70", "1e99999999999", "-1e-99999999999",
-    "18446744073709551616", "99999999999999999999e-20", "0e999999", "4.35000000000000000000000000000000000000000000000000000000000000001",
+    "1e-22", "1e23", LONG, "1e99999999999", "-1e-99999999999", "18446744073709551616",
+    "99999999999999999999e-20", "0e999999", "4.35000000000000000000000000000000000000000000000000000000000000001",
 ]
 
 
@@ -110,7 +113,7 @@ def write_seeds(model, numbers):
     for path in (ROOT / "tests" / "data" / "fixtures").glob("*/1/model.*"):
         shutil.copyfile(path, model.folder("seeds") / f"{path.parts[-3]}{path.suffix}")
     for i, text in enumerate(BODIES + NUMBERS):
-        (numbers.folder("seeds") / str(i)).write_text(text, newline="")
+        (numbers.folder("seeds") / str(i)).write_text(text, encoding="utf-8", newline="")
 
 
 def cannot():
