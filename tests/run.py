@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("BUILD", "build"))
+FUZZ_S = int(os.environ.get("FUZZ_S") or 60)
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 
 PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
@@ -83,6 +84,8 @@ GROUPS = {
         sanitized("thread", "batch", "metrics", "models", "lifecycle")], 480, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
+    "fuzz": Group("made-up model files and made-up numbers: no harm, a sentence for each, and two readers agree", lambda: [
+        ["tests/fuzz/fuzz.py"]], FUZZ_S + 240, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
     "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 840, always=False),
 }

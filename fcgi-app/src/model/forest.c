@@ -17,7 +17,7 @@ enum {
 	LANES = FOREST_WALKS,
 	NODES_MAX = 65535,   /* of a tree */
 	CLASSES_MAX = 4096,  /* of multi:softmax */
-	WORDS_MAX = 1 << 26, /* of all sets of categories: 256 MiB */
+	WORDS_MAX = 1 << 24, /* of all sets: one of a large category takes 2 MiB, and four bytes in the file */
 	BLOCK_MIN = 16       /* rows of which a block is worth its ranks */
 };
 
@@ -128,10 +128,12 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct f
 		if ((uint32_t)categories[i] >= n_bits)
 			n_bits = (uint32_t)categories[i] + 1;
 	size_t n_words = (n_bits + 31) / 32;
+	if (f->n_words + n_words > WORDS_MAX)
+		return err_set(info, ERR_UNSUPPORTED_MODEL, "the categories take more than %zu bytes", WORDS_MAX * sizeof *f->words);
 	uint32_t *words = grow(f->words, f->n_words, n_words + 1, sizeof *words, &b->cap_words);
 	if (words != NULL)
 		f->words = words;
-	if (words == NULL || f->n_words + n_words > WORDS_MAX)
+	if (words == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
 	memset(words + f->n_words, 0, n_words * sizeof *words);
 	for (size_t i = 0; i < n; i++)
@@ -141,33 +143,35 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct f
 	return ERR_OK;
 }
 
+static int
+compare_nodes(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a;
+	int32_t y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 /* A set for each node of a tree that has categories, most of them none. */
 static enum err
 add_sets(struct builder *b, const struct treefile_tree *t, size_t n, struct err_info *info)
 {
 	struct forest *f = b->f;
 	struct forest_set *sets = grow(f->sets, f->n_sets, n, sizeof *sets, &b->cap_sets);
-	uint32_t *place = calloc(t->n, sizeof *place); /* our number of the file's node */
 	enum err e = ERR_OK;
 
-	if (sets != NULL)
-		f->sets = sets;
-	if (sets == NULL || place == NULL) {
-		free(place);
+	if (sets == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
-	}
-	for (size_t to = 0; to < n; to++) {
-		sets[f->n_sets + to] = (struct forest_set){.first = FOREST_NO_SETS};
-		place[b->order[to]] = (uint32_t)to;
-	}
-	for (size_t i = 0; i < t->n_categorical && e == ERR_OK; i++) {
-		size_t from = (size_t)t->category_node[i];
-		if (from >= t->n || t->left[from] < 0 || t->categorical == NULL || t->categorical[from] == 0 ||
-			b->order[place[from]] != from) /* a node that is not reached, or is none */
+	f->sets = sets;
+	for (size_t to = 0; to < n && e == ERR_OK; to++) {
+		int32_t from = (int32_t)b->order[to];
+		struct forest_set *set = &sets[f->n_sets + to];
+		*set = (struct forest_set){.first = FOREST_NO_SETS};
+		if (t->left[from] < 0 || t->categorical == NULL || t->categorical[from] == 0)
 			continue;
-		e = add_set(b, t, i, &sets[f->n_sets + place[from]], info);
+		const int32_t *found = bsearch(&from, t->category_node, t->n_categorical, sizeof from, compare_nodes);
+		e = add_set(b, t, (size_t)(found - t->category_node), set, info); /* each has one: the reader has seen to that */
 	}
-	free(place);
 	f->n_sets += n;
 	return e;
 }
