@@ -429,15 +429,16 @@ take_split(void *context, size_t column, float value)
 	}
 }
 
-/* Some of the cells are what no split has: missing, zeros with either sign, the smallest and the largest numbers. */
+/* Some of the cells are what no split has: missing, zeros with either sign, the smallest and the largest numbers, infinities unless XGBoost refuses them. */
 static void
-fill_odd(struct split_rows *s)
+fill_odd(struct split_rows *s, bool finite)
 {
-	static const float odd[] = {NAN,           0.0F,           -0.0F, 1e-45F, -1e-45F, 1.1754944e-38F,
-								3.4028235e38F, -3.4028235e38F, 1.0F,  3.0F,   0.5F,    7.0F};
+	static const float odd[] = {NAN,  0.0F, -0.0F, 1e-45F, -1e-45F,  1.1754944e-38F, 3.4028235e38F, -3.4028235e38F,
+								1.0F, 3.0F, 0.5F,  7.0F,   INFINITY, -INFINITY};
+	const size_t n = sizeof odd / sizeof odd[0] - (finite ? 2 : 0);
 
 	for (size_t i = 0; i < TRIAL_SPLIT_ROWS * s->n; i++)
-		s->rows[i] = odd[random_below(&s->random, sizeof odd / sizeof odd[0])];
+		s->rows[i] = odd[random_below(&s->random, n)];
 }
 
 /* Both scorers on the same rows, in a batch and (the forest) one by one. */
@@ -520,7 +521,7 @@ try_forest(const struct model *booster, const char *store, const char *name, con
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	}
 	if (e == ERR_OK) {
-		fill_odd(&s);
+		fill_odd(&s, strcmp(model_shape(booster)->kind, "gbtree") != 0);
 		model_splits(forest, take_split, &s);
 		e = compare_scorers(booster, forest, BOOSTER_VALUE, golden, TRIAL_ROWS, &why);
 	}
