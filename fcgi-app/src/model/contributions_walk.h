@@ -9,6 +9,7 @@ enum { NAMED(STEP) = 4 };
 typedef float NAMED(lanes);
 typedef int32_t NAMED(bits);
 typedef float NAMED(numbers) __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
+#define IS_NAN(cells)       isnan(cells)
 #define OF_POINTS(array, g) (((const NAMED(numbers) *)(const void *)(array))[g])
 #define OVER_POINTS(n)      ((n)[0] + (n)[1] + (n)[2] + (n)[3])
 #else
@@ -16,6 +17,7 @@ enum { NAMED(STEP) = 1 };
 typedef float NAMED(lanes) __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef int32_t NAMED(bits) __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
 typedef NAMED(lanes) NAMED(numbers);
+#define IS_NAN(cells)       ((cells) != (cells))
 #define OF_POINTS(array, g) ((array)[g])
 #define OVER_POINTS(n)      (n)
 #endif
@@ -62,7 +64,7 @@ NAMED(ask_node)(const struct NAMED(walk) * w, size_t at, NAMED(bits) * right)
 	const struct forest_node *node = &w->forest->nodes[at];
 	NAMED(lanes) cells = w->cells[node->feature & FOREST_FEATURE_MASK];
 	const struct forest_set *set = w->tree->categorical != FOREST_NO_SETS ? forest_set(w->forest, w->tree, at) : NULL;
-	NAMED(bits) missing = (NAMED(bits))(cells != cells);
+	NAMED(bits) missing = (NAMED(bits))IS_NAN(cells);
 
 	if (set == NULL)
 		*right = (NAMED(bits))(cells >= node->split);
@@ -212,6 +214,7 @@ NAMED(explain)(const struct contributions *c, const struct forest_view *forest, 
 	}
 }
 
+#undef IS_NAN
 #undef OF_POINTS
 #undef OVER_POINTS
 #undef LANES
