@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=# address (with undefined) or thread: builds with that sanitizer, best in a BUILD of its own
 T       ?=# one or more groups of tests: make test T="unit predict"
+FUZZ_S  ?= 60# seconds of make fuzz
 
 # of make run
 FRONT      ?= lighttpd# or apache
@@ -27,7 +28,8 @@ ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST
 TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
 BARE_PACKAGES  = mmdebstrap
-LINT_PACKAGES  = clang clang-tidy clang-format libclang-rt-14-dev shellcheck yamllint mandoc python3-pyflakes
+FUZZ_PACKAGES  = clang libclang-rt-14-dev
+LINT_PACKAGES  = $(FUZZ_PACKAGES) clang-tidy clang-format shellcheck yamllint mandoc python3-pyflakes
 
 # What the project needs is added to the user's flags, not put in their place.
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
@@ -45,10 +47,11 @@ ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanit
 SOURCES  = $(wildcard fcgi-app/src/*.c fcgi-app/src/*/*.c)
 OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o)
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-reliability test-bare-root check bench bench-scale deps deps-run deps-bench deps-bare deps-lint lint fmt install uninstall clean dist help unit-tests conf
+.PHONY: all run train test test-reliability test-bare-root fuzz check bench bench-scale deps deps-run deps-bench deps-bare deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -67,9 +70,12 @@ test: deps ## run the tests that need no network beyond packages; T=GROUP for so
 	@$(MAKE) --no-print-directory -s all unit-tests
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py $(T)
 
-test-reliability: deps ## the slower tests: kills and failing disks at each step, sanitizers under load, restarts, memory
+test-reliability: deps-fuzz ## the slower tests: kills and failing disks at each step, sanitizers under load, restarts, memory, fuzzing
 	@$(MAKE) --no-print-directory -s all
-	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py sanitize faults reliability
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py sanitize faults reliability fuzz
+
+fuzz: deps-fuzz ## give the readers of models and of numbers made-up input, for FUZZ_S seconds
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py fuzz
 
 test-bare-root: deps-bare ## try make run and make test in a bare Debian 12 made by mmdebstrap; as root
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py bare-root
@@ -97,6 +103,9 @@ deps-bench:
 deps-bare:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BARE_PACKAGES)
 
+deps-fuzz:
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(FUZZ_PACKAGES)
+
 deps-lint:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(LINT_PACKAGES)
 
@@ -104,7 +113,7 @@ lint: deps-lint ## check style and warnings of everything, with gcc and clang
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py lint
 
 fmt: deps-lint ## format the C sources
-	clang-format -i $(SOURCES) $(wildcard fcgi-app/src/*.h fcgi-app/src/*/*.h tests/unit/*.[ch])
+	clang-format -i $(SOURCES) $(wildcard fcgi-app/src/*.h fcgi-app/src/*/*.h tests/unit/*.[ch] tests/fuzz/*.[ch])
 
 conf: $(BUILD)/futaie ## write fcgi-app/etc/futaie.conf anew from the option table
 	@$(BUILD)/futaie options serve conf >$(BUILD)/futaie.conf
@@ -129,10 +138,12 @@ dist: ## a source archive of the last commit, under BUILD
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
 	    printf '%-15s %s\n' "$$name" "$$text"; done
-	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND TRAIN_ARGS'
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FUZZ_S FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND TRAIN_ARGS'
 	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for make train and the tests that want real rows.'
 
 unit-tests: $(UNITS)
+
+fuzzers: $(FUZZERS)
 
 $(BUILD)/futaie: $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -151,6 +162,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(filter-out %/main.o,$(OBJECTS)) -lcmocka $(LIBS)
 
+# Only tests/fuzz/fuzz.py asks for these, with the compiler and the flags that they need; they take in what does not serve.
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(filter $(BUILD)/obj/base/% $(BUILD)/obj/model/%,$(OBJECTS))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $(filter-out %.h,$^) $(LIBS)
+
 # Where the source of a page says @OPTIONS@, they come from the table in the program: those of futaie-X.1 from that of futaie X.
 $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@mkdir -p $(@D)
@@ -158,4 +173,4 @@ $(BUILD)/man/%: fcgi-app/man/% $(BUILD)/futaie
 	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
 	@rm -f $@.options
 
--include $(OBJECTS:.o=.d) $(UNITS:%=%.d)
+-include $(OBJECTS:.o=.d) $(UNITS:%=%.d) $(FUZZERS:%=%.d)

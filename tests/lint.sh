@@ -30,6 +30,9 @@ sources() { files 'fcgi-app/src/*.c' 'fcgi-app/src/*.h' 'tests/*.c' 'tests/*.h';
 builds() { # COMPILER
     "$MAKE" --no-print-directory -s -j2 BUILD="$BUILD/lint-$1" CC="$1" CFLAGS='-O2 -Werror' all unit-tests
 }
+fuzzers() { # by the compiler that builds them
+    files 'tests/fuzz/*.c' | xargs -n1 clang -fsyntax-only -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Ifcgi-app/src
+}
 formatted() { sources | xargs clang-format --dry-run --Werror; }
 tidy() {
     # shellcheck disable=SC2016 # for the inner shell
@@ -51,6 +54,7 @@ yaml() { files '*.yml' '*.yaml' .yamllint | xargs -r yamllint --strict; }
 
 check "gcc builds everything without a warning" builds gcc
 check "clang builds everything without a warning" builds clang
+check "clang finds nothing in the fuzzers" fuzzers
 check "the C sources are formatted as .clang-format says (make fmt mends it)" formatted
 check "clang-tidy finds nothing" tidy
 check "no banned function is called" banned

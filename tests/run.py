@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("BUILD", "build"))
+FUZZ_S = int(os.environ.get("FUZZ_S") or 60)
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 
 PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
@@ -64,6 +65,7 @@ GROUPS = {
     "harness": Group("the harness itself: a wrong count must not pass for a test", pytest_file("harness"), 60),
     "cli": Group("the command line, its help, its configuration file and its exit codes", pytest_file("cli"), 60),
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
+    "explain": Group("explanations: XGBoost's contributions, for every objective", pytest_file("explain"), 90),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "bench": Group("futaie bench: what it prints, and whom it refuses", pytest_file("bench"), 90),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
@@ -82,6 +84,8 @@ GROUPS = {
         sanitized("thread", "batch", "metrics", "models", "lifecycle")], 480, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
+    "fuzz": Group("made-up model files and made-up numbers: no harm, a sentence for each, and two readers agree", lambda: [
+        ["tests/fuzz/fuzz.py"]], FUZZ_S + 240, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
     "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 840, always=False),
 }

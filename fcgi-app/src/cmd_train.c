@@ -268,7 +268,7 @@ predict_rows(const struct job *job, const float *values, size_t n, float *output
 	struct forest *forest;
 	enum err e = forest_open(job->file.data, job->file.len, &forest, info);
 
-	if (e == ERR_OK)
+	if (e == ERR_OK && forest_shape(forest)->n_values == booster_outputs(job->booster, BOOSTER_VALUE))
 		forest_predict(forest, BOOSTER_VALUE, values, n, outputs);
 	else if ((e = booster_caller_init(&caller, info)) == ERR_OK)
 		e = booster_predict(job->booster, &caller, BOOSTER_VALUE, values, n, outputs, info);

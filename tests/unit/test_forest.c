@@ -4,7 +4,7 @@
 #include "expected.h"
 #include "model/treefile.h"
 
-enum { RANDOM_ROWS = 500 };
+enum { RANDOM_ROWS = 500, TRIED_ROWS = 33 /* a block, and more than a vector */ };
 
 /* The file of a fixture; the caller frees it. */
 static char *
@@ -154,10 +154,12 @@ try_bytes(const char *bytes, size_t len)
 
 	if (e == ERR_OK) {
 		const struct booster_shape *shape = forest_shape(f);
-		float *rows = calloc(9 * shape->n_features, sizeof *rows);
-		float *out = calloc(9 * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
+		float *rows = calloc(TRIED_ROWS * shape->n_features, sizeof *rows);
+		float *out = calloc(TRIED_ROWS * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
 		assert_true(rows != NULL && out != NULL);
-		forest_predict(f, BOOSTER_VALUE, rows, 9, out);
+		for (size_t i = 0; i < TRIED_ROWS * shape->n_features; i++)
+			rows[i] = i % 3 == 0 ? NAN : (float)i - 20;
+		forest_predict(f, BOOSTER_VALUE, rows, TRIED_ROWS, out);
 		forest_predict(f, BOOSTER_MARGIN, rows, 1, out);
 		free(rows);
 		free(out);
@@ -219,6 +221,26 @@ model_text(const char *base_score, const char *left, const char *right, const ch
 	return text;
 }
 
+/* The text with `to` in the place of `from`, which stands in it. */
+static const char *
+changed(const char *text, const char *from, const char *to)
+{
+	static char copies[2][4096];
+	static size_t n;
+	char *copy = copies[n++ % 2];
+	const char *at = strstr(text, from);
+
+	assert_non_null(at);
+	(void)snprintf(copy, sizeof copies[0], "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+	return copy;
+}
+
+static const char *
+plain_model(void)
+{
+	return model_text("0", "1, -1, -1", "2, -1, -1", "1, 0, 0");
+}
+
 static float
 ask(const char *text, float a, float b)
 {
@@ -248,6 +270,29 @@ forms_of_base_score(void **state)
 	}
 }
 
+/* XGBoost 1.0 wrote true and false; other writers put blanks anywhere. */
+static void
+forms_of_flags(void **state)
+{
+	static const char *const forms[] = {"[false,false,true,false,false]", "[ false, false , true,\nfalse, false]",
+										"[0, 0, 1, 0, 0]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		const char *text = model_text("0", "1, -1, 3, -1, -1", "2, -1, 4, -1, -1", "1, 0, 1, 0, 0");
+		text = changed(text, "[0.5, 1.5, -2]", "[0.5, 1.5, 7, 3, 4]");
+		check_float(forms[i], ask(changed(text, "[true, false, false]", forms[i]), 9, NAN), 3);
+	}
+}
+
+static void
+weights_without_dart(void **state)
+{
+	(void)state;
+	check_float("gbtree", ask(changed(plain_model(), "\"model\":", "\"weight_drop\": [], \"model\":"), 9, 0), 1.5F);
+	check_float("gbtree", ask(changed(plain_model(), "\"model\":", "\"weight_drop\": [2, 3], \"model\":"), 9, 0), 1.5F);
+}
+
 static void
 check_refused(const char *text, const char *sentence)
 {
@@ -274,6 +319,148 @@ refuses_nonsense(void **state)
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "-1, 0, 0"), "tree 0: node 0 asks for feature -1 of 2");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, -1", "1.5, 0, 0"), "is no whole number");
 	check_refused(model_text("0", "1, -1, -1", "2, -1, 99999999999", "1, 0, 0"), "is too large here");
+	check_refused(changed(plain_model(), "[true, false, false]", "[true, 0, 1]"), "expected true or false, as before");
+	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12", "the file ends within a string");
+	check_refused("{\"learner\": {\"learner_model_param\": {\"num_class\": \"12x\"", "\"12x\" is no whole number");
+}
+
+/* What is read of a file must be what XGBoost reads of it, which takes the first or the last, by its version and by the encoding. */
+static void
+refuses_members_twice(void **state)
+{
+	(void)state;
+	check_refused(changed(plain_model(), "\"left_children\"", "\"left_children\": [0], \"left_children\""),
+				  "the member \"left_children\" stands twice");
+	check_refused(changed(plain_model(), "\"tree_info\"", "\"trees\": [], \"tree_info\""), "the member \"trees\" stands twice");
+	check_refused(changed(plain_model(), "\"model\"", "\"gbtree\": {\"model\": {}}, \"model\""), "the trees stand twice");
+	check_refused(changed(plain_model(), "{\"learner\"", "{\"learner\": {}, \"learner\""), "the member \"learner\" stands twice");
+}
+
+/* Where the one tree of a model stands in its text. */
+static const char *
+tree_of(const char *text, int *len)
+{
+	const char *tree = strstr(text, "{\"left_children\"");
+	const char *end = strstr(text, "}}]");
+
+	assert_true(tree != NULL && end != NULL);
+	*len = (int)(end + 2 - tree);
+	return tree;
+}
+
+/* The model `first`, with `n` times the tree of the model `more` behind its own. The caller frees it. */
+static char *
+more_trees(const char *first, const char *more, size_t n)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int len;
+	int len_more;
+	const char *tree = tree_of(first, &len);
+	const char *tree_more = tree_of(more, &len_more);
+	const char *info = strstr(first, "[0], \"trees\"");
+
+	assert_true(out != NULL && info != NULL);
+	(void)fprintf(out, "%.*s[0", (int)(info - first), first);
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(out, ", 0");
+	(void)fprintf(out, "%.*s", (int)(tree + len - info - 2), info + 2);
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(out, ", %.*s", len_more, tree_more);
+	(void)fprintf(out, "%s", tree + len);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* The arrays of one tree are not those of the next. */
+static void
+refuses_trees_without_arrays(void **state)
+{
+	static const char *const names[] = {"right_children", "split_indices", "split_conditions", "default_left"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char *text = more_trees(plain_model(), changed(plain_model(), names[i], "other"), 1);
+		check_refused(text, "tree 1: its arrays are not of one length");
+		free(text);
+	}
+}
+
+/* XGBoost would read all trees of such a file. */
+static void
+checks_trees_of_vectors(void **state)
+{
+	const char *vectors = changed(plain_model(), "\"num_nodes\"", "\"size_leaf_vector\": \"2\", \"num_nodes\"");
+	char *sound = more_trees(vectors, plain_model(), 1);
+	char *circle = more_trees(vectors, model_text("0", "0, -1, -1", "2, -1, -1", "1, 0, 0"), 1);
+	struct forest *f;
+	struct err_info info;
+
+	(void)state;
+	assert_err(forest_open(sound, strlen(sound), &f, &info), ERR_UNSUPPORTED_MODEL, &info);
+	assert_contains(info.text, "leaves of 2 values");
+	assert_err(treefile_check(sound, strlen(sound), &info), ERR_OK, &info);
+	assert_err(treefile_check(circle, strlen(circle), &info), ERR_BAD_MODEL, &info);
+	assert_contains(info.text, "tree 1: node 0 has the children 0 and 2");
+	free(sound);
+	free(circle);
+}
+
+/* XGBoost 1.7 ends in a segmentation fault with each of these. */
+static void
+refuses_what_ends_xgboost(void **state)
+{
+	const char *before = "\"split_indices\"";
+
+	(void)state;
+	check_refused(changed(plain_model(), before, "\"parents\": [2147483647, 0, 2000000000], \"split_indices\""),
+				  "tree 0: node 2 has the parent 2000000000, of 3 nodes");
+	check_refused(changed(plain_model(), before, "\"parents\": [2147483647, -5, 0], \"split_indices\""),
+				  "node 1 has the parent -5");
+	check_refused(changed(plain_model(), before, "\"parents\": [0, 0], \"split_indices\""), "its arrays are not of one length");
+	check_refused(changed(plain_model(), before, "\"split_type\": [], \"split_indices\""), "its arrays are not of one length");
+	check_refused(changed(plain_model(), "\"tree_info\"", "\"gbtree_model_param\": {\"num_trees\": \"2\"}, \"tree_info\""),
+				  "num_trees is 2, and there are 1 trees");
+	check_float("parents", ask(changed(plain_model(), before, "\"parents\": [2147483647, 0, 0], \"split_indices\""), 9, 0), 1.5F);
+}
+
+/* A tree of two nodes that ask for categories, and its sets. */
+static const char *
+sets_model(const char *categories, const char *nodes, const char *from, const char *counts)
+{
+	char sets[512];
+	const char *text = model_text("0", "1, -1, 3, -1, -1", "2, -1, 4, -1, -1", "1, 0, 0, 0, 0");
+
+	(void)snprintf(sets, sizeof sets,
+				   "\"split_type\": [1, 0, 1, 0, 0], \"categories\": [%s], \"categories_nodes\": [%s], "
+				   "\"categories_segments\": [%s], \"categories_sizes\": [%s], \"tree_param\"",
+				   categories, nodes, from, counts);
+	text = changed(text, "[0.5, 1.5, -2]", "[0, 1.5, 0, 3, 4]");
+	text = changed(text, "[true, false, false]", "[1, 0, 1, 0, 0]");
+	return changed(text, "\"tree_param\"", sets);
+}
+
+static void
+sets_of_categories(void **state)
+{
+	struct forest *f;
+	struct err_info info;
+
+	(void)state;
+	check_float("left", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 6, 2), 1.5F);
+	check_float("right, left", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 4, 3), 3);
+	check_float("right, right", ask(sets_model("3, 5, 6", "0, 2", "0, 1", "1, 2"), 6, 3), 4);
+	check_refused(sets_model("3, 5, 6", "0, 2", "0, 0", "2, 2"), "sets share categories");
+	check_refused(sets_model("3, 5, 6", "0, 2, 1", "0, 1, 0", "1, 1, 0"), "the nodes of its categories do not ascend");
+	check_refused(sets_model("3, 5, 6", "0", "0", "1"), "node 2 asks for categories and has none");
+	check_refused(sets_model("3, 5, 6", "0, 2", "0, 2", "1, 2"), "the categories of set 1 are not in the file");
+	const char *large = sets_model("16777215, 3", "0, 2", "0, 1", "1, 1");
+	char *text = more_trees(large, large, 40);
+	assert_err(forest_open(text, strlen(text), &f, &info), ERR_UNSUPPORTED_MODEL, &info);
+	assert_contains(info.text, "the categories take more than");
+	assert_err(treefile_check(text, strlen(text), &info), ERR_OK, &info);
+	free(text);
 }
 
 int
@@ -283,7 +470,14 @@ main(void)
 		TEST("every fixture of trees answers with XGBoost's bits, in a batch and alone, also rows of odd numbers",
 			 answers_as_xgboost),
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
+		TEST("a member that stands twice is refused", refuses_members_twice),
+		TEST("a tree that lacks an array does not get that of the tree before", refuses_trees_without_arrays),
+		TEST("where leaves are vectors all trees are checked all the same", checks_trees_of_vectors),
+		TEST("parents out of range, an empty split_type and a wrong num_trees are refused", refuses_what_ends_xgboost),
+		TEST("sets of categories lie side by side, and take a bounded space", sets_of_categories),
 		TEST("base_score is read as a number, a string and an array in a string", forms_of_base_score),
+		TEST("default_left is read as numbers and as words, with blanks or without", forms_of_flags),
+		TEST("weight_drop counts with dart only", weights_without_dart),
 		TEST("trees that make no sense are refused with the place", refuses_nonsense),
 	};
 

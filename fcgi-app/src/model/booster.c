@@ -13,6 +13,8 @@
 /* OpenMP 3.0, section 3.2.1; gcc's <omp.h> has it, clang's is another package. */
 void omp_set_num_threads(int n);
 
+enum { INTERFACE_MAX = 160 };
+
 struct booster {
 	BoosterHandle handle; /* owned */
 	struct booster_shape shape;
@@ -196,6 +198,14 @@ predict_config(enum booster_output output)
 									  "true,\"cache_id\":0,\"missing\":NaN}";
 }
 
+/* The rows as XGBoost wants to be told of them: NumPy's array interface. */
+static void
+describe_rows(const struct booster *b, const float *rows, size_t n_rows, char interface[INTERFACE_MAX])
+{
+	(void)snprintf(interface, INTERFACE_MAX, "{\"data\":[%ju,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
+				   (uintmax_t)(uintptr_t)rows, n_rows, b->shape.n_features);
+}
+
 /*
  * Only gbtree is asked in place: libxgboost 1.7.4 refuses gblinear there, and sums dart's weighted trees in another order than
  * Booster.predict() does, which changes last bits. Those two go through XGBoost's own matrix.
@@ -204,10 +214,9 @@ static int
 ask(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *rows, size_t n_rows,
 	struct answer *a)
 {
-	char interface[160];
+	char interface[INTERFACE_MAX];
 
-	(void)snprintf(interface, sizeof interface, "{\"data\":[%ju,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
-				   (uintmax_t)(uintptr_t)rows, n_rows, b->shape.n_features);
+	describe_rows(b, rows, n_rows, interface);
 	if (strcmp(b->shape.kind, "gbtree") == 0)
 		return XGBoosterPredictFromDense(b->handle, interface, predict_config(output), caller->proxy, &a->shape, &a->n_dims,
 										 &a->values);
@@ -252,6 +261,40 @@ booster_predict(const struct booster *b, struct booster_caller *caller, enum boo
 	for (size_t row = 0; row < n_rows && e == ERR_OK; row += BOOSTER_CHUNK_ROWS) {
 		size_t n = n_rows - row < BOOSTER_CHUNK_ROWS ? n_rows - row : BOOSTER_CHUNK_ROWS;
 		e = predict_chunk(b, caller, output, rows + row * n_features, n, out + row * n_outputs, info);
+	}
+	return e;
+}
+
+static enum err
+explain_chunk(const struct booster *b, const float *rows, size_t n_rows, float *out, struct err_info *info)
+{
+	static const char config[] = "{\"type\":2,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true}";
+	size_t n = n_rows * b->shape.n_margins * (b->shape.n_features + 1);
+	struct answer a = {0};
+	char interface[INTERFACE_MAX];
+	enum err e = ERR_OK;
+
+	describe_rows(b, rows, n_rows, interface);
+	if (XGDMatrixCreateFromDense(interface, "{\"missing\":NaN,\"nthread\":1}", &a.matrix) != 0 ||
+		XGBoosterPredictFromDMatrix(b->handle, a.matrix, config, &a.shape, &a.n_dims, &a.values) != 0)
+		e = booster_failed(info, ERR_MODEL_FAILED, "XGBoost cannot explain");
+	else if (a.n_dims != 3 || a.shape[0] != n_rows || a.shape[1] != b->shape.n_margins || a.shape[2] != b->shape.n_features + 1)
+		e = err_set(info, ERR_MODEL_FAILED, "XGBoost explains in another shape than %zu x %zu x %zu", n_rows, b->shape.n_margins,
+					b->shape.n_features + 1);
+	else
+		memcpy(out, a.values, n * sizeof *out);
+	answer_release(&a);
+	return e;
+}
+
+enum err
+booster_explain(const struct booster *b, const float *rows, size_t n_rows, float *out, struct err_info *info)
+{
+	enum err e = ERR_OK;
+
+	for (size_t row = 0; row < n_rows && e == ERR_OK; row += BOOSTER_CHUNK_ROWS) {
+		size_t n = n_rows - row < BOOSTER_CHUNK_ROWS ? n_rows - row : BOOSTER_CHUNK_ROWS;
+		e = explain_chunk(b, rows + row * b->shape.n_features, n, out + row * b->shape.n_margins * (b->shape.n_features + 1), info);
 	}
 	return e;
 }

@@ -83,6 +83,12 @@ size_t booster_outputs(const struct booster *b, enum booster_output output);
 enum err booster_predict(const struct booster *b, struct booster_caller *caller, enum booster_output output, const float *rows,
 						 size_t n_rows, float *out, struct err_info *info);
 
+/*
+ * The exact contributions of each feature to the margin, as Booster.predict(pred_contribs=True): for each row and each of its n_margins n_features
+ * floats, and behind them the base. Otherwise as booster_predict().
+ */
+enum err booster_explain(const struct booster *b, const float *rows, size_t n_rows, float *out, struct err_info *info);
+
 /* "1.7.4": the version of the library that is linked. */
 const char *booster_library_version(char out[16]);
 

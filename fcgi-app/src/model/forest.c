@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/contributions.h"
 #include "model/splits.h"
 #include "model/transform.h"
 #include "model/treefile.h"
@@ -14,19 +15,14 @@
 
 enum {
 	LANES = FOREST_WALKS,
-	NODES_MAX = 65535,  /* of a tree */
-	CLASSES_MAX = 4096, /* of multi:softmax */
-	BLOCK_MIN = 16      /* rows of which a block is worth its ranks */
+	NODES_MAX = 65535,   /* of a tree */
+	CLASSES_MAX = 4096,  /* of multi:softmax */
+	WORDS_MAX = 1 << 24, /* of all sets: one of a large category takes 2 MiB, and four bytes in the file */
+	BLOCK_MIN = 16       /* rows of which a block is worth its ranks */
 };
 
 /* The lanes' walks lie side by side in registers only where their loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 8")
-
-/* The categories that go right, as bits: an inner node's `split` is a comparison, unless its set is here. */
-struct set {
-	uint32_t first; /* of its words, or FOREST_NO_SETS where the node compares */
-	uint32_t n_bits;
-};
 
 struct forest {
 	struct booster_shape shape;
@@ -37,17 +33,21 @@ struct forest {
 	size_t n_nodes;
 	size_t n_sets;
 	size_t n_words;
-	struct forest_node *nodes; /* owned */
-	float *leaves;             /* owned; n_nodes: a leaf's value */
-	struct forest_tree *trees; /* owned */
-	struct set *sets;          /* owned; for each node of the trees that have categories */
-	uint32_t *words;           /* owned */
-	float *bases;              /* owned; n_groups margins to start from */
-	struct ranks *ranks;       /* owned; for blocks of rows; or NULL */
-	struct verdicts *verdicts; /* owned; for single rows; or NULL */
+	struct forest_node *nodes;           /* owned */
+	float *leaves;                       /* owned; n_nodes: a leaf's value */
+	struct forest_tree *trees;           /* owned */
+	float *covers;                       /* owned; n_nodes: the training rows' hessians in a node; NULL where the file has none */
+	struct forest_set *sets;             /* owned; for each node of the trees that have categories */
+	uint32_t *words;                     /* owned */
+	float *bases;                        /* owned; n_groups margins to start from */
+	uint32_t *order;                     /* owned; the trees, one output's after the other's */
+	uint32_t *group_first;               /* owned; n_groups + 1: where an output's begin */
+	struct ranks *ranks;                 /* owned; for blocks of rows; or NULL */
+	struct verdicts *verdicts;           /* owned; for single rows; or NULL */
+	struct contributions *contributions; /* owned; or NULL where the file has no covers */
 };
 
-/* Grown while the file is read, then cut to size. */
+/* Its arrays grow while the file is read, and are cut to size then. */
 struct builder {
 	struct forest *f;
 	size_t cap_trees;
@@ -56,6 +56,7 @@ struct builder {
 	size_t cap_words;
 	uint32_t *order; /* owned; the file's nodes in the order of ours */
 	size_t cap_order;
+	bool no_covers; /* some tree has none */
 };
 
 /* Room for `more` elements of `size` behind the first n. */
@@ -76,19 +77,23 @@ reserve(struct builder *b, const struct treefile_tree *t)
 {
 	struct forest *f = b->f;
 	size_t cap_leaves = b->cap_nodes;
+	size_t cap_covers = b->cap_nodes;
 	struct forest_tree *trees = grow(f->trees, f->n_trees, 1, sizeof *trees, &b->cap_trees);
 	if (trees != NULL)
 		f->trees = trees;
 	float *leaves = grow(f->leaves, f->n_nodes, t->n, sizeof *leaves, &cap_leaves);
 	if (leaves != NULL)
 		f->leaves = leaves;
+	float *covers = grow(f->covers, f->n_nodes, t->n, sizeof *covers, &cap_covers);
+	if (covers != NULL)
+		f->covers = covers;
 	struct forest_node *nodes = grow(f->nodes, f->n_nodes, t->n, sizeof *nodes, &b->cap_nodes);
 	if (nodes != NULL)
 		f->nodes = nodes;
 	uint32_t *order = grow(b->order, 0, t->n + 1, sizeof *order, &b->cap_order);
 	if (order != NULL)
 		b->order = order;
-	return trees != NULL && leaves != NULL && nodes != NULL && order != NULL;
+	return trees != NULL && leaves != NULL && covers != NULL && nodes != NULL && order != NULL;
 }
 
 /* The file's node `from` becomes our node `to`, both within the tree; its children are put at the end of the order. */
@@ -112,7 +117,7 @@ add_node(struct builder *b, const struct treefile_tree *t, struct forest_node *n
 }
 
 static enum err
-add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct set *set, struct err_info *info)
+add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct forest_set *set, struct err_info *info)
 {
 	struct forest *f = b->f;
 	const int32_t *categories = t->categories + t->category_from[which];
@@ -123,17 +128,28 @@ add_set(struct builder *b, const struct treefile_tree *t, size_t which, struct s
 		if ((uint32_t)categories[i] >= n_bits)
 			n_bits = (uint32_t)categories[i] + 1;
 	size_t n_words = (n_bits + 31) / 32;
+	if (f->n_words + n_words > WORDS_MAX)
+		return err_set(info, ERR_UNSUPPORTED_MODEL, "the categories take more than %zu bytes", WORDS_MAX * sizeof *f->words);
 	uint32_t *words = grow(f->words, f->n_words, n_words + 1, sizeof *words, &b->cap_words);
 	if (words != NULL)
 		f->words = words;
-	if (words == NULL || f->n_words + n_words > UINT32_MAX / 2)
+	if (words == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
 	memset(words + f->n_words, 0, n_words * sizeof *words);
 	for (size_t i = 0; i < n; i++)
 		words[f->n_words + (uint32_t)categories[i] / 32] |= 1U << (categories[i] % 32);
-	*set = (struct set){.first = (uint32_t)f->n_words, .n_bits = n_bits};
+	*set = (struct forest_set){.first = (uint32_t)f->n_words, .n_bits = n_bits};
 	f->n_words += n_words;
 	return ERR_OK;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a;
+	int32_t y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
 }
 
 /* A set for each node of a tree that has categories, most of them none. */
@@ -141,25 +157,36 @@ static enum err
 add_sets(struct builder *b, const struct treefile_tree *t, size_t n, struct err_info *info)
 {
 	struct forest *f = b->f;
-	struct set *sets = grow(f->sets, f->n_sets, n, sizeof *sets, &b->cap_sets);
+	struct forest_set *sets = grow(f->sets, f->n_sets, n, sizeof *sets, &b->cap_sets);
 	enum err e = ERR_OK;
 
 	if (sets == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the categories");
 	f->sets = sets;
 	for (size_t to = 0; to < n && e == ERR_OK; to++) {
-		size_t from = b->order[to];
-		struct set *set = &sets[f->n_sets + to];
-		*set = (struct set){.first = FOREST_NO_SETS};
+		int32_t from = (int32_t)b->order[to];
+		struct forest_set *set = &sets[f->n_sets + to];
+		*set = (struct forest_set){.first = FOREST_NO_SETS};
 		if (t->left[from] < 0 || t->categorical == NULL || t->categorical[from] == 0)
 			continue;
-		size_t which = 0;
-		while (which < t->n_categorical && t->category_node[which] != (int32_t)from)
-			which++;
-		e = add_set(b, t, which, set, info);
+		const int32_t *found = bsearch(&from, t->category_node, t->n_categorical, sizeof from, compare_nodes);
+		e = add_set(b, t, (size_t)(found - t->category_node), set, info); /* each has one: the reader has seen to that */
 	}
 	f->n_sets += n;
 	return e;
+}
+
+/* XGBoost takes the node behind the left child for the right one, whatever the file says, and sends every number right of a split by NaN. */
+static enum err
+check_splits(const struct treefile_tree *t, size_t number, struct err_info *info)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		bool compares = t->left[i] >= 0 && (t->categorical == NULL || t->categorical[i] == 0);
+		if (compares && (isnan(t->value[i]) || t->right[i] != t->left[i] + 1))
+			return err_set(info, ERR_UNSUPPORTED_MODEL, "tree %zu: node %zu splits by NaN, or its children do not lie side by side",
+						   number, i);
+	}
+	return ERR_OK;
 }
 
 static enum err
@@ -179,8 +206,11 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 	b->order[0] = 0;
 	for (size_t to = 0; to < n; to++)
 		add_node(b, t, f->nodes + f->n_nodes, f->leaves + f->n_nodes, b->order[to], to, &n);
-	enum err e = ERR_OK;
-	if (t->n_categorical > 0) {
+	b->no_covers |= t->cover == NULL;
+	for (size_t to = 0; to < n; to++)
+		f->covers[f->n_nodes + to] = t->cover != NULL ? t->cover[b->order[to]] : 0;
+	enum err e = check_splits(t, number, info);
+	if (e == ERR_OK && t->n_categorical > 0) {
 		tree->categorical = (uint32_t)f->n_sets;
 		e = add_sets(b, t, n, info);
 	}
@@ -192,8 +222,19 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 static struct forest_view
 view(const struct forest *f)
 {
-	return (struct forest_view){
-		.trees = f->trees, .nodes = f->nodes, .values = f->leaves, .n_trees = f->n_trees, .n_nodes = f->n_nodes};
+	return (struct forest_view){.trees = f->trees,
+								.nodes = f->nodes,
+								.values = f->leaves,
+								.covers = f->covers,
+								.sets = f->sets,
+								.words = f->words,
+								.bases = f->bases,
+								.order = f->order,
+								.group_first = f->group_first,
+								.n_trees = f->n_trees,
+								.n_nodes = f->n_nodes,
+								.n_groups = f->n_groups,
+								.n_features = f->n_features};
 }
 
 /* Dart::PredictBatchImpl adds leaf times weight, rounded once each: the product may as well be made now. */
@@ -238,6 +279,50 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 	return ERR_OK;
 }
 
+/* The trees by their outputs. */
+static enum err
+sort_trees(struct forest *f, struct err_info *info)
+{
+	f->order = calloc(f->n_trees + 1, sizeof *f->order);
+	f->group_first = calloc(f->n_groups + 2, sizeof *f->group_first);
+	if (f->order == NULL || f->group_first == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu trees", f->n_trees);
+	uint32_t *next = f->group_first + 1; /* while they are filled in, an output's end stands where the next one's begin will */
+	for (size_t i = 0; i < f->n_trees; i++)
+		next[f->trees[i].group + 1U]++;
+	for (size_t group = 0; group < f->n_groups; group++)
+		next[group + 1] += next[group];
+	for (size_t i = 0; i < f->n_trees; i++)
+		f->order[next[f->trees[i].group]++] = (uint32_t)i;
+	return ERR_OK;
+}
+
+static void *
+cut(void *array, size_t n, size_t size)
+{
+	void *smaller = realloc(array, (n + 1) * size);
+
+	return smaller != NULL ? smaller : array;
+}
+
+static void
+cut_to_size(struct builder *b)
+{
+	struct forest *f = b->f;
+
+	if (b->no_covers) {
+		free(f->covers);
+		f->covers = NULL;
+	} else {
+		f->covers = cut(f->covers, f->n_nodes, sizeof *f->covers);
+	}
+	f->nodes = cut(f->nodes, f->n_nodes, sizeof *f->nodes);
+	f->leaves = cut(f->leaves, f->n_nodes, sizeof *f->leaves);
+	f->trees = cut(f->trees, f->n_trees, sizeof *f->trees);
+	f->sets = cut(f->sets, f->n_sets, sizeof *f->sets);
+	f->words = cut(f->words, f->n_words, sizeof *f->words);
+}
+
 static enum err
 make_scorers(struct forest *f, struct err_info *info)
 {
@@ -250,6 +335,8 @@ make_scorers(struct forest *f, struct err_info *info)
 	e = ranks_open(&v, &splits, &f->ranks, info);
 	if (e == ERR_OK)
 		e = verdicts_open(&v, &splits, &f->verdicts, info);
+	if (e == ERR_OK && f->covers != NULL)
+		e = contributions_open(&v, &f->contributions, info);
 	splits_release(&splits);
 	return e;
 }
@@ -270,7 +357,11 @@ forest_open(const void *bytes, size_t len, struct forest **out, struct err_info 
 		treefile_head_release(&head);
 	}
 	if (e == ERR_OK)
+		e = sort_trees(b.f, info);
+	if (e == ERR_OK) {
+		cut_to_size(&b);
 		e = make_scorers(b.f, info);
+	}
 	if (e != ERR_OK) {
 		forest_free(b.f);
 		return e;
@@ -299,10 +390,14 @@ forest_free(struct forest *f)
 		return;
 	free(f->nodes);
 	free(f->leaves);
+	free(f->covers);
 	free(f->trees);
 	free(f->sets);
 	free(f->words);
 	free(f->bases);
+	free(f->order);
+	free(f->group_first);
+	contributions_free(f->contributions);
 	ranks_free(f->ranks);
 	verdicts_free(f->verdicts);
 	free(f);
@@ -323,13 +418,15 @@ forest_trees(const struct forest *f)
 size_t
 forest_bytes(const struct forest *f)
 {
-	return sizeof *f + f->n_nodes * (sizeof *f->nodes + sizeof *f->leaves) + f->n_trees * sizeof *f->trees +
-		   f->n_sets * sizeof *f->sets + f->n_words * sizeof *f->words + (f->ranks != NULL ? ranks_bytes(f->ranks) : 0) +
-		   (f->verdicts != NULL ? verdicts_bytes(f->verdicts) : 0);
+	size_t covers = f->covers != NULL ? f->n_nodes * sizeof *f->covers : 0;
+
+	return sizeof *f + covers + f->n_nodes * (sizeof *f->nodes + sizeof *f->leaves) + f->n_groups * sizeof *f->group_first +
+		   f->n_trees * (sizeof *f->trees + sizeof *f->order) + f->n_sets * sizeof *f->sets + f->n_words * sizeof *f->words +
+		   (f->ranks != NULL ? ranks_bytes(f->ranks) : 0) + (f->verdicts != NULL ? verdicts_bytes(f->verdicts) : 0);
 }
 
 static void
-report_set(const struct forest *f, const struct set *s, size_t column, booster_split_fn *found, void *context)
+report_set(const struct forest *f, const struct forest_set *s, size_t column, booster_split_fn *found, void *context)
 {
 	for (uint32_t c = 0; c < s->n_bits; c++)
 		if ((f->words[s->first + c / 32] >> (c % 32) & 1) != 0)
@@ -347,7 +444,7 @@ forest_splits(const struct forest *f, booster_split_fn *found, void *context)
 		for (size_t at = 0; at < n; at++) {
 			const struct forest_node *node = &f->nodes[t->first + at];
 			size_t column = node->feature & FOREST_FEATURE_MASK;
-			if (node->child == 0)
+			if (forest_is_leaf(node))
 				continue;
 			if (t->categorical != FOREST_NO_SETS && f->sets[t->categorical + at].first != FOREST_NO_SETS)
 				report_set(f, &f->sets[t->categorical + at], column, found, context);
@@ -369,32 +466,22 @@ step(const struct forest_node *nodes, uint32_t at, const float *row)
 	return at + n.child + right;
 }
 
-/* True where the category of `value` goes right; what is no category that a set can hold goes left (XGBoost 1.7, common/categorical.h). */
-static bool
-goes_right(const struct forest *f, const struct set *s, float value)
-{
-	if (!(value >= 0) || value >= (float)s->n_bits)
-		return false;
-	uint32_t category = (uint32_t)value;
-	return (f->words[s->first + category / 32] >> (category % 32) & 1) != 0;
-}
-
 static float
 walk_categorical(const struct forest *f, const struct forest_tree *t, const float *row)
 {
-	const struct forest_node *nodes = f->nodes + t->first;
-	const struct set *sets = f->sets + t->categorical;
-	uint32_t at = 0;
+	const struct forest_view v = view(f);
+	uint32_t at = t->first;
 
-	while (nodes[at].child != 0) {
-		const struct forest_node *n = &nodes[at];
+	while (!forest_is_leaf(&f->nodes[at])) {
+		const struct forest_node *n = &f->nodes[at];
+		const struct forest_set *set = forest_set(&v, t, at);
 		float value = row[n->feature & FOREST_FEATURE_MASK];
-		if (value != value || sets[at].first == FOREST_NO_SETS)
-			at = step(nodes, at, row);
+		if (value != value || set == NULL)
+			at = step(f->nodes, at, row);
 		else
-			at += n->child + (uint32_t)goes_right(f, &sets[at], value);
+			at += n->child + (uint32_t)forest_set_has(&v, set, value);
 	}
-	return f->leaves[t->first + at];
+	return f->leaves[at];
 }
 
 /* The leaves that one row reaches in LANES trees. */
@@ -531,9 +618,8 @@ margins_of_block(const struct forest *f, struct block *b, float *out)
 	for (size_t group = 0; group < f->n_groups; group++) {
 		for (size_t i = 0; i < b->n_rows; i++)
 			b->sums[i] = f->bases[group];
-		for (size_t tree = 0; tree < f->n_trees; tree++) {
-			if (f->trees[tree].group != group)
-				continue;
+		for (size_t k = f->group_first[group]; k < f->group_first[group + 1]; k++) {
+			size_t tree = f->order[k];
 			if (f->ranks != NULL && ranks_has_tree(f->ranks, tree))
 				ranks_add_tree(f->ranks, tree, b->n_rows, &b->ranks, b->sums);
 			else
@@ -577,4 +663,35 @@ forest_predict(const struct forest *f, enum booster_output output, const float *
 		margins_of_row(f, rows + i * f->n_features, sums);
 		out[i] = transform_class(sums, f->n_groups);
 	}
+}
+
+bool
+forest_can_explain(const struct forest *f)
+{
+	return f->contributions != NULL;
+}
+
+size_t
+forest_explain_scratch(const struct forest *f)
+{
+	return contributions_scratch(f->contributions, f->n_features);
+}
+
+size_t
+forest_explain_steps(const struct forest *f)
+{
+	const struct forest_view v = view(f);
+	size_t steps = 1;
+
+	for (size_t i = 0; i < f->n_trees; i++)
+		steps += forest_tree_nodes(&v, i) * f->trees[i].depth * f->trees[i].depth;
+	return steps;
+}
+
+void
+forest_explain(const struct forest *f, const float *rows, size_t n_rows, void *scratch, float *out)
+{
+	const struct forest_view v = view(f);
+
+	contributions_explain(f->contributions, &v, rows, n_rows, scratch, out);
 }

@@ -2,6 +2,7 @@
 #ifndef FUTAIE_FOREST_H
 #define FUTAIE_FOREST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -10,7 +11,7 @@
 
 /*
  * How it works: a tree's nodes lie in an array in breadth-first order, eight bytes each, the two children of a node side by side, so that a
- * step is one load and one addition: next = node + child + (value >= split). A leaf is its own child and compares with NaN, so it stays where it is, and
+ * step is two loads and two additions: next = node + child + (value >= split). A leaf is its own child and compares with NaN, so it stays where it is, and
  * every tree of a group can be walked for as many steps as the deepest of them needs, without a branch. One row walks eight trees at once,
  * a block of rows one tree with eight rows at once: the loads of one walk hide those of the others. The leaves' values are then
  * added one tree after the other, from the base score on, in float32, as XGBoost does it: so the bits are the same.
@@ -22,6 +23,9 @@
  * Immutable once opened; any number of threads may ask it.
  */
 struct forest;
+
+/* Counts up with every change of the code that scores: what an older one was proven to answer is to be proven again. */
+enum { FOREST_REVISION = 2 };
 
 /* What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes); a damaged file ERR_BAD_MODEL. */
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
@@ -51,5 +55,18 @@ size_t forest_bytes(const struct forest *f);
  * the bits of booster_predict().
  */
 void forest_predict(const struct forest *f, enum booster_output output, const float *rows, size_t n_rows, float *out);
+
+/*
+ * The exact Shapley values of rows, as Booster.predict(pred_contribs=True) gives them: how much each feature adds to the margin. `out` gets for each row
+ * and each of its n_margins n_features numbers, and behind them the base; together they add up to the margin. `scratch` is
+ * forest_explain_scratch() bytes of the caller's, aligned for float. Only where forest_can_explain(): the file has its nodes' covers.
+ */
+bool forest_can_explain(const struct forest *f);
+size_t forest_explain_scratch(const struct forest *f);
+
+/* About how many steps XGBoost's recursion takes for a row: nodes times the square of depth. Ours takes a small part of it. */
+size_t forest_explain_steps(const struct forest *f);
+
+void forest_explain(const struct forest *f, const float *rows, size_t n_rows, void *scratch, float *out);
 
 #endif

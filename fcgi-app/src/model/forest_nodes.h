@@ -28,13 +28,27 @@ struct forest_tree {
 	uint32_t categorical; /* its first node in the forest's sets, or FOREST_NO_SETS */
 };
 
+/* The categories that go right, as bits: an inner node's `split` is a comparison, unless its set is here. */
+struct forest_set {
+	uint32_t first; /* of its words, or FOREST_NO_SETS where the node compares */
+	uint32_t n_bits;
+};
+
 /* A forest's arrays. Borrowed. */
 struct forest_view {
 	const struct forest_tree *trees;
 	const struct forest_node *nodes; /* of all trees, each in breadth-first order */
 	const float *values;             /* a node's value, where it is a leaf */
+	const float *covers;             /* the training rows' hessians in a node; NULL where the file has none */
+	const struct forest_set *sets;   /* for each node of the trees that have categories */
+	const uint32_t *words;           /* of the sets */
+	const float *bases;              /* n_groups margins to start from */
+	const uint32_t *order;           /* the trees, one output's after the other's, each in the file's order */
+	const uint32_t *group_first;     /* n_groups + 1: where an output's begin in `order` */
 	size_t n_trees;
 	size_t n_nodes;
+	size_t n_groups;
+	size_t n_features;
 };
 
 static inline bool
@@ -47,6 +61,25 @@ static inline size_t
 forest_tree_nodes(const struct forest_view *v, size_t tree)
 {
 	return (tree + 1 < v->n_trees ? v->trees[tree + 1].first : v->n_nodes) - v->trees[tree].first;
+}
+
+/* The set of a node of a tree with categories, or NULL where it compares. */
+static inline const struct forest_set *
+forest_set(const struct forest_view *v, const struct forest_tree *t, size_t node)
+{
+	const struct forest_set *s = &v->sets[t->categorical + (node - t->first)];
+
+	return s->first != FOREST_NO_SETS ? s : NULL;
+}
+
+/* True where the category of `value` goes right; what is no category that a set can hold goes left (XGBoost 1.7, common/categorical.h). */
+static inline bool
+forest_set_has(const struct forest_view *v, const struct forest_set *s, float value)
+{
+	if (!(value >= 0) || value >= (float)s->n_bits)
+		return false;
+	uint32_t category = (uint32_t)value;
+	return (v->words[s->first + category / 32] >> (category % 32) & 1) != 0;
 }
 
 #endif

@@ -189,6 +189,33 @@ model_predict(const struct model *m, struct booster_caller *caller, enum booster
 	return ERR_OK;
 }
 
+bool
+model_can_explain(const struct model *m)
+{
+	return m->forest == NULL || forest_can_explain(m->forest);
+}
+
+size_t
+model_explain_scratch(const struct model *m)
+{
+	return m->forest != NULL ? forest_explain_scratch(m->forest) : 0;
+}
+
+size_t
+model_explain_steps(const struct model *m)
+{
+	return m->forest != NULL ? forest_explain_steps(m->forest) : 0;
+}
+
+enum err
+model_explain(const struct model *m, const float *rows, size_t n_rows, void *scratch, float *out, struct err_info *info)
+{
+	if (m->forest == NULL)
+		return booster_explain(m->booster, rows, n_rows, out, info);
+	forest_explain(m->forest, rows, n_rows, scratch, out);
+	return ERR_OK;
+}
+
 /* The model file's bytes: hashed first, since XGBoost's loader must not see damaged ones. */
 static enum err
 load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err_info *info)

@@ -2,6 +2,7 @@
 #ifndef FUTAIE_MODEL_H
 #define FUTAIE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -65,5 +66,14 @@ size_t model_outputs(const struct model *m, enum booster_output output);
 /* booster_predict() on this model; `caller` is the thread's. */
 enum err model_predict(const struct model *m, struct booster_caller *caller, enum booster_output output, const float *rows,
 					   size_t n_rows, float *out, struct err_info *info);
+
+/*
+ * How much each feature adds to the margin: for each row and each of its margins as many floats as features, and behind them the base; see
+ * forest_explain(). `scratch` is model_explain_scratch() bytes, aligned for float, of the caller's. Only where model_can_explain().
+ */
+bool model_can_explain(const struct model *m);
+size_t model_explain_scratch(const struct model *m);
+size_t model_explain_steps(const struct model *m); /* what it takes XGBoost, a row; 0 with MODEL_XGBOOST */
+enum err model_explain(const struct model *m, const float *rows, size_t n_rows, void *scratch, float *out, struct err_info *info);
 
 #endif

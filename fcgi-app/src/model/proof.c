@@ -11,10 +11,11 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "model/booster.h"
+#include "model/forest.h"
 #include "model/manifest.h"
 #include "version.h"
 
-enum { FILE_MAX = 4096 };
+enum { FILE_MAX = 4096, FOREST_NAME_MAX = 32 };
 
 static bool
 says(const cJSON *tree, const char *name, const char *value)
@@ -39,15 +40,24 @@ hash_manifest(const char *folder, char out[FILES_SHA256_HEX])
 	buf_release(&text);
 }
 
+/* "2 avx2": which of our scorers was compared, and with which instructions. */
+static const char *
+forest_name(char out[FOREST_NAME_MAX])
+{
+	(void)snprintf(out, FOREST_NAME_MAX, "%d %s", FOREST_REVISION, ranks_isa_name(ranks_best_isa()));
+	return out;
+}
+
 static bool
 is_of(const cJSON *tree, const char *folder, const char *sha256)
 {
 	char library[16];
 	char manifest[FILES_SHA256_HEX];
+	char forest[FOREST_NAME_MAX];
 
 	hash_manifest(folder, manifest);
 	return says(tree, "sha256", sha256) && says(tree, "manifest_sha256", manifest) && says(tree, "futaie", FUTAIE_VERSION) &&
-		   says(tree, "xgboost", booster_library_version(library));
+		   says(tree, "xgboost", booster_library_version(library)) && says(tree, "forest", forest_name(forest));
 }
 
 bool
@@ -79,6 +89,7 @@ proof_write(const struct proof *p, const char *folder, const char *sha256, struc
 {
 	char library[16];
 	char manifest[FILES_SHA256_HEX];
+	char forest[FOREST_NAME_MAX];
 	char now[CLOCK_RFC3339];
 	struct buf text;
 
@@ -86,6 +97,7 @@ proof_write(const struct proof *p, const char *folder, const char *sha256, struc
 	hash_manifest(folder, manifest);
 	buf_printf(&text, "{\n  \"sha256\": \"%s\",\n  \"manifest_sha256\": \"%s\",\n", sha256, manifest);
 	buf_printf(&text, "  \"futaie\": \"%s\",\n  \"xgboost\": \"%s\",\n", FUTAIE_VERSION, booster_library_version(library));
+	buf_printf(&text, "  \"forest\": \"%s\",\n", forest_name(forest));
 	buf_printf(&text, "  \"scorer\": \"%s\",\n  \"reason\": ", p->scorer == MODEL_FOREST ? "forest" : "xgboost");
 	text_json_string(&text, p->reason, strlen(p->reason));
 	buf_printf(&text, ",\n  \"rows\": %zu,\n  \"proven\": \"%s\"\n}\n", p->rows, clock_rfc3339(now));

@@ -13,7 +13,8 @@ enum {
 	CHUNK = 255, /* splits of a plane */
 	BIAS = 128,  /* a byte holds rank - BIAS, since vectors compare signed bytes */
 	LANES = 8,   /* rows whose ranks are searched at once */
-	NO_PLANE = 0xFFFF
+	NO_PLANE = 0xFFFF,
+	PLANES_A_TREE = 3 /* more are not worth it */
 };
 
 #define UNROLL _Pragma("GCC unroll 8")
@@ -294,7 +295,7 @@ make_planes(struct build *b)
 	r->planes = calloc(2 * b->n_chunks + 1, sizeof *r->planes);
 	if (r->planes == NULL)
 		return false;
-	for (size_t i = 0; i < b->n_chunks; i++) {
+	for (size_t i = 0; i < b->n_chunks && r->n_planes <= RANKS_PLANES_MAX; i++) {
 		struct chunk *c = &b->chunks[i];
 		struct field *f = &r->fields[c->field];
 		if (c->below == 0)
@@ -410,6 +411,17 @@ shrink(struct ranks *r)
 		r->leaves = smaller;
 }
 
+/* The ranks of a row cost a search for each field and a byte for each plane, which a tree or so must gain. */
+static bool
+is_worth_it(const struct ranks *r)
+{
+	size_t n_ranked = 0;
+
+	for (size_t i = 0; i < r->n_trees; i++)
+		n_ranked += r->trees[i].has ? 1 : 0;
+	return r->n_planes > 0 && r->n_planes <= RANKS_PLANES_MAX && r->n_planes <= PLANES_A_TREE * n_ranked;
+}
+
 static enum err
 make(struct build *b, bool *gains, struct err_info *info)
 {
@@ -422,7 +434,7 @@ make(struct build *b, bool *gains, struct err_info *info)
 		r->trees[i].has = can_have(b, i);
 	if (!make_fields(b) || !make_planes(b))
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the ranks of %zu trees", r->n_trees);
-	*gains = r->n_planes > 0 && r->n_planes <= RANKS_PLANES_MAX;
+	*gains = is_worth_it(r);
 	if (*gains && !make_trees(b))
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the ranks of %zu trees", r->n_trees);
 	if (*gains)
@@ -525,7 +537,8 @@ void
 ranks_fill(const struct ranks *r, const float *rows, size_t n_rows, size_t n_features, struct ranks_block *block)
 {
 	for (size_t i = 0; i < r->n_fields; i++)
-		fill_field(r, &r->fields[i], rows, n_rows, n_features, block);
+		if (r->fields[i].n_planes > 0)
+			fill_field(r, &r->fields[i], rows, n_rows, n_features, block);
 }
 
 void

@@ -2,7 +2,7 @@
 
 /*
  * Of the includer: TARGET, the attribute that names the instructions; NAMED(x), the function's name; VECTOR and its LOAD, STORE and SPLAT (of
- * a byte); LEFT and its ABOVE(a, b), the bytes where a > b; TWIG(odd, left), odd, less 1 where left; and PICK(right, l, left), l where left.
+ * a byte); ABOVE(a, b), the bytes where a > b; TWIG(odd, left), odd, less 1 where left; and PICK(right, l, left), l where left.
  */
 
 /* len is a multiple of the vector's size. Two nodes' results may be the same slot: each is read for the last time before it is written. */
@@ -44,14 +44,6 @@ NAMED(add_tree)(const struct ranks *r, const struct ranked_tree *t, size_t n_row
 		NAMED(ask_nodes)(r, t, block, RANKS_ROWS);
 	else
 		NAMED(ask_nodes)(r, t, block, (n_rows + sizeof(VECTOR) - 1) / sizeof(VECTOR) * sizeof(VECTOR));
-	size_t i = 0;
-	for (; i + LANES <= n_rows; i += LANES) {
-		uint64_t eight;
-		memcpy(&eight, reached + i, sizeof eight);
-		UNROLL
-		for (size_t k = 0; k < LANES; k++)
-			sums[i + k] += leaves[eight >> (8 * k) & 255];
-	}
-	for (; i < n_rows; i++)
+	for (size_t i = 0; i < n_rows; i++)
 		sums[i] += leaves[reached[i]];
 }

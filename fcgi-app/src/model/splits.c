@@ -1,7 +1,6 @@
 /* splits.c - the distinct splits of a forest's nodes */
 #include "model/splits.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,20 +35,7 @@ compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static bool
-is_plain(const struct forest_view *v, size_t tree)
-{
-	const struct forest_node *nodes = v->nodes + v->trees[tree].first;
-
-	if (v->trees[tree].categorical != FOREST_NO_SETS)
-		return false;
-	for (size_t i = 0; i < forest_tree_nodes(v, tree); i++)
-		if (!forest_is_leaf(&nodes[i]) && isnan(nodes[i].split))
-			return false;
-	return true;
-}
-
-/* Calls for the inner nodes of the plain trees: their keys, or, once these are sorted, their places among them. */
+/* The keys of all inner nodes of the plain trees. */
 static size_t
 collect(const struct splits *s, const struct forest_view *v, uint64_t *keys)
 {
@@ -106,7 +92,7 @@ splits_init(struct splits *s, const struct forest_view *v, struct err_info *info
 
 	*s = (struct splits){.of_node = calloc(v->n_nodes + 1, sizeof *s->of_node), .plain = calloc(v->n_trees + 1, sizeof *s->plain)};
 	for (size_t i = 0; s->plain != NULL && i < v->n_trees; i++)
-		s->plain[i] = is_plain(v, i);
+		s->plain[i] = v->trees[i].categorical == FOREST_NO_SETS;
 	if (keys == NULL || s->of_node == NULL || s->plain == NULL || !fill(s, v, keys))
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the splits of %zu nodes", v->n_nodes);
 	free(keys);

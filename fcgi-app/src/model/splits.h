@@ -17,7 +17,7 @@ struct node_split {
 	float value;
 };
 
-/* Of the plain trees: those without categories and without a split by NaN. Needed only while ranks and verdicts are made. */
+/* Of the plain trees, those without categories. Needed only while ranks and verdicts are made. */
 struct splits {
 	struct node_split *all; /* owned; each once, by column and value */
 	size_t n;

@@ -14,8 +14,10 @@
 struct arrays {
 	struct buf left;
 	struct buf right;
+	struct buf parent;
 	struct buf feature;
 	struct buf value;
+	struct buf cover;
 	struct buf default_left;
 	struct buf split_type;
 	struct buf categories;
@@ -25,6 +27,7 @@ struct arrays {
 	struct buf order;   /* nodes still to be looked at, with their depth */
 	struct buf reached; /* a byte a node */
 	int64_t leaf_size;
+	bool has_types; /* split_type stands there, be it empty */
 };
 
 struct reading {
@@ -37,6 +40,9 @@ struct reading {
 	size_t n_trees; /* visited */
 	long long n_class;
 	long long n_target;
+	long long said_trees; /* what num_trees says; -1 where it is not there */
+	int64_t leaf_size;    /* where some tree's leaves have several values */
+	bool has_model;
 	bool has_trees;
 	struct buf linear; /* float32, of gblinear */
 };
@@ -51,6 +57,7 @@ static enum err
 read_members(struct reading *in, const struct member *members, size_t n)
 {
 	char key[MODELFILE_KEY_MAX];
+	uint32_t seen = 0;
 	bool more;
 	enum err e = modelfile_object(&in->file);
 
@@ -58,6 +65,9 @@ read_members(struct reading *in, const struct member *members, size_t n)
 		size_t i = 0;
 		while (i < n && strcmp(members[i].name, key) != 0)
 			i++;
+		if (i < n && (seen >> i & 1) != 0) /* XGBoost may take the one that was not checked */
+			return modelfile_fail(&in->file, "the member \"%s\" stands twice", key);
+		seen |= i < n ? 1U << i : 0;
 		e = i < n ? members[i].read(in) : modelfile_skip(&in->file);
 	}
 	return e;
@@ -127,7 +137,12 @@ read_flags(struct reading *in, struct buf *out)
 	buf_reset(out);
 	e = modelfile_array(&in->file, &a);
 	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
-		bool set = in->file.p < in->file.end && (*in->file.p == 'T' || *in->file.p == 't');
+		e = modelfile_peek(&in->file, &kind); /* up to the word itself */
+		if (e == ERR_OK && kind != MODELFILE_LITERAL)
+			e = modelfile_fail(&in->file, "expected true or false, as before");
+		if (e != ERR_OK)
+			return e;
+		bool set = *in->file.p == 'T' || *in->file.p == 't';
 		e = modelfile_skip(&in->file);
 		buf_char(out, set ? 1 : 0);
 	}
@@ -145,6 +160,11 @@ read_right(struct reading *in)
 	return read_array(in, &in->arrays.right, INT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_parent(struct reading *in)
+{
+	return read_array(in, &in->arrays.parent, INT32, TREEFILE_NODES_MAX);
+}
+static enum err
 read_feature(struct reading *in)
 {
 	return read_array(in, &in->arrays.feature, INT32, TREEFILE_NODES_MAX);
@@ -155,6 +175,11 @@ read_value(struct reading *in)
 	return read_array(in, &in->arrays.value, FLOAT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_cover(struct reading *in)
+{
+	return read_array(in, &in->arrays.cover, FLOAT32, TREEFILE_NODES_MAX);
+}
+static enum err
 read_default(struct reading *in)
 {
 	return read_flags(in, &in->arrays.default_left);
@@ -162,6 +187,7 @@ read_default(struct reading *in)
 static enum err
 read_type(struct reading *in)
 {
+	in->arrays.has_types = true;
 	return read_flags(in, &in->arrays.split_type);
 }
 static enum err
@@ -199,8 +225,10 @@ read_number(struct reading *in, long long low, long long high, long long *out)
 		return e;
 	if (kind == MODELFILE_STRING) {
 		e = modelfile_string(&in->file, text, sizeof text);
+		if (e != ERR_OK)
+			return e;
 		*out = strtoll(text, &end, 10);
-		if (e == ERR_OK && (end == text || *end != '\0'))
+		if (end == text || *end != '\0')
 			return modelfile_fail(&in->file, "\"%s\" is no whole number", text);
 	} else {
 		e = modelfile_integer(&in->file, NULL, &whole);
@@ -243,10 +271,9 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	size_t n = a->left.len / sizeof(int32_t);
 	size_t n_categorical = a->category_node.len / sizeof(int32_t);
 
-	if (a->leaf_size > 1)
-		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "tree %zu has leaves of %lld values", in->n_trees, (long long)a->leaf_size);
 	if (n == 0 || a->left.data == NULL || a->right.len != a->left.len || a->feature.len != a->left.len ||
-		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
+		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->has_types && a->split_type.len != n) ||
+		(a->parent.len != a->left.len && a->parent.len != 0))
 		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
 	if (a->category_from.len != n_categorical * sizeof(int64_t) || a->category_count.len != n_categorical * sizeof(int64_t))
 		return modelfile_fail(&in->file, "tree %zu: its arrays of categories are not of one length", in->n_trees);
@@ -255,6 +282,7 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 								.right = array(&a->right),
 								.feature = array(&a->feature),
 								.value = array(&a->value),
+								.cover = a->cover.len == n * sizeof(float) ? array(&a->cover) : NULL,
 								.default_left = array(&a->default_left),
 								.categorical = a->split_type.len != 0 ? array(&a->split_type) : NULL,
 								.category_node = array(&a->category_node),
@@ -265,7 +293,26 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	return ERR_OK;
 }
 
-/* Sets of categories lie within their array, one for each categorical node. */
+/* Sets of categories lie within their array, side by side: so all of them are no longer than it. */
+static enum err
+check_sets(struct reading *in, const struct treefile_tree *t, size_t n_categories)
+{
+	uint64_t left = n_categories;
+
+	for (size_t i = 0; i < t->n_categorical; i++) {
+		if (i > 0 && t->category_node[i] <= t->category_node[i - 1])
+			return modelfile_fail(&in->file, "tree %zu: the nodes of its categories do not ascend", in->n_trees);
+		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
+			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
+			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
+		if ((uint64_t)t->category_count[i] > left)
+			return modelfile_fail(&in->file, "tree %zu: sets share categories", in->n_trees);
+		left -= (uint64_t)t->category_count[i];
+	}
+	return ERR_OK;
+}
+
+/* There is a set for each categorical node. */
 static enum err
 check_categories(struct reading *in, const struct treefile_tree *t)
 {
@@ -281,15 +328,11 @@ check_categories(struct reading *in, const struct treefile_tree *t)
 		if (next == t->n_categorical || t->category_node[next] != (int32_t)i)
 			return modelfile_fail(&in->file, "tree %zu: node %zu asks for categories and has none", in->n_trees, i);
 	}
-	for (size_t i = 0; i < t->n_categorical; i++)
-		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
-			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
-			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
 	for (size_t i = 0; i < n_categories; i++)
 		if (t->categories[i] < 0 || t->categories[i] >= TREEFILE_CATEGORIES_MAX)
 			return modelfile_fail(&in->file, "tree %zu: the category %d is not from 0 to %d", in->n_trees, t->categories[i],
 								  TREEFILE_CATEGORIES_MAX - 1);
-	return ERR_OK;
+	return check_sets(in, t, n_categories);
 }
 
 struct visit {
@@ -322,6 +365,18 @@ check_node(struct reading *in, const struct treefile_tree *t, const struct visit
 							  in->head->n_features);
 	if (v->depth == TREEFILE_DEPTH_MAX)
 		return modelfile_fail(&in->file, "tree %zu is deeper than %d", in->n_trees, TREEFILE_DEPTH_MAX);
+	return ERR_OK;
+}
+
+/* Nothing is asked of the parents here, but XGBoost looks each of them up. */
+static enum err
+check_parents(struct reading *in, const struct treefile_tree *t)
+{
+	const int32_t *parent = array(&in->arrays.parent);
+
+	for (size_t i = 1; i < in->arrays.parent.len / sizeof *parent; i++)
+		if (parent[i] < 0 || (size_t)parent[i] >= t->n)
+			return modelfile_fail(&in->file, "tree %zu: node %zu has the parent %d, of %zu nodes", in->n_trees, i, parent[i], t->n);
 	return ERR_OK;
 }
 
@@ -359,8 +414,10 @@ read_tree(struct reading *in)
 	static const struct member members[] = {
 		{"left_children", read_left},
 		{"right_children", read_right},
+		{"parents", read_parent},
 		{"split_indices", read_feature},
 		{"split_conditions", read_value},
+		{"sum_hessian", read_cover},
 		{"default_left", read_default},
 		{"split_type", read_type},
 		{"categories", read_categories},
@@ -373,20 +430,31 @@ read_tree(struct reading *in)
 	struct arrays *a = &in->arrays;
 
 	buf_reset(&a->left);
+	buf_reset(&a->cover);
+	buf_reset(&a->right);
+	buf_reset(&a->parent);
+	buf_reset(&a->feature);
+	buf_reset(&a->value);
+	buf_reset(&a->default_left);
 	buf_reset(&a->split_type);
 	buf_reset(&a->categories);
 	buf_reset(&a->category_node);
 	buf_reset(&a->category_from);
 	buf_reset(&a->category_count);
 	a->leaf_size = 0;
+	a->has_types = false;
 	enum err e = READ_MEMBERS(in, members);
 	if (e == ERR_OK)
 		e = take_arrays(in, &tree);
 	if (e == ERR_OK)
 		e = check_shape(in, &tree);
 	if (e == ERR_OK)
+		e = check_parents(in, &tree);
+	if (e == ERR_OK)
 		e = check_categories(in, &tree);
-	if (e == ERR_OK && in->visit != NULL)
+	if (a->leaf_size > 1)
+		in->leaf_size = a->leaf_size;
+	else if (e == ERR_OK && in->visit != NULL)
 		e = in->visit(in->context, in->n_trees, &tree, in->info);
 	in->n_trees++;
 	return e;
@@ -399,8 +467,6 @@ read_trees(struct reading *in)
 	bool more;
 	enum err e = modelfile_array(&in->file, &a);
 
-	if (in->has_trees)
-		return modelfile_fail(&in->file, "the trees stand twice");
 	in->has_trees = true;
 	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
 		if (in->n_trees == TREEFILE_TREES_MAX)
@@ -423,10 +489,28 @@ read_linear(struct reading *in)
 }
 
 static enum err
+read_said_trees(struct reading *in)
+{
+	return read_number(in, 0, TREEFILE_TREES_MAX, &in->said_trees);
+}
+
+static enum err
+read_gbtree_param(struct reading *in)
+{
+	static const struct member members[] = {{"num_trees", read_said_trees}};
+
+	return READ_MEMBERS(in, members);
+}
+
+static enum err
 read_model(struct reading *in)
 {
-	static const struct member members[] = {{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
+	static const struct member members[] = {
+		{"gbtree_model_param", read_gbtree_param}, {"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
 
+	if (in->has_model) /* a booster's own, and another one in its "gbtree" */
+		return modelfile_fail(&in->file, "the trees stand twice");
+	in->has_model = true;
 	return READ_MEMBERS(in, members);
 }
 
@@ -567,15 +651,21 @@ check_head(struct reading *in)
 		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "the booster \"%.15s\" is no forest", h->kind);
 	if (!in->has_trees)
 		return modelfile_fail(&in->file, "the file has no trees");
+	if (in->said_trees >= 0 && (size_t)in->said_trees != h->n_trees)
+		return modelfile_fail(&in->file, "num_trees is %lld, and there are %zu trees", in->said_trees, h->n_trees);
 	if (h->groups.len != h->n_trees * sizeof *groups)
 		return modelfile_fail(&in->file, "tree_info has %zu entries for %zu trees", h->groups.len / sizeof *groups, h->n_trees);
 	for (size_t i = 0; i < h->n_trees; i++)
 		if (groups[i] < 0 || (size_t)groups[i] >= h->n_groups)
 			return modelfile_fail(&in->file, "tree %zu is of output %d of %zu", i, groups[i], h->n_groups);
-	if (strcmp(h->kind, "dart") == 0 && h->weights.len != h->n_trees * sizeof(float))
+	if (strcmp(h->kind, "dart") != 0)
+		buf_reset(&h->weights);
+	else if (h->weights.len != h->n_trees * sizeof(float))
 		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
 	if (h->n_bases != 1 && h->n_bases != h->n_groups)
 		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
+	if (in->leaf_size > 1) /* said at the end, so that all trees have been checked */
+		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "a tree has leaves of %lld values", (long long)in->leaf_size);
 	return ERR_OK;
 }
 
@@ -609,8 +699,10 @@ arrays_init(struct arrays *a)
 	*a = (struct arrays){0};
 	buf_init(&a->left, most);
 	buf_init(&a->right, most);
+	buf_init(&a->parent, most);
 	buf_init(&a->feature, most);
 	buf_init(&a->value, most);
+	buf_init(&a->cover, most);
 	buf_init(&a->default_left, most);
 	buf_init(&a->split_type, most);
 	buf_init(&a->categories, (size_t)TREEFILE_CATEGORIES_MAX * sizeof(int32_t));
@@ -626,8 +718,10 @@ arrays_release(struct arrays *a)
 {
 	buf_release(&a->left);
 	buf_release(&a->right);
+	buf_release(&a->parent);
 	buf_release(&a->feature);
 	buf_release(&a->value);
+	buf_release(&a->cover);
 	buf_release(&a->default_left);
 	buf_release(&a->split_type);
 	buf_release(&a->categories);
@@ -642,7 +736,7 @@ enum err
 treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefile_visit *visit, void *context,
 			  struct err_info *info)
 {
-	struct reading in = {.head = head, .visit = visit, .context = context, .info = info};
+	struct reading in = {.head = head, .visit = visit, .context = context, .info = info, .said_trees = -1};
 	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
 
 	*head = (struct treefile_head){0};

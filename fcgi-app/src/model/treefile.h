@@ -41,6 +41,7 @@ struct treefile_tree {
 	const int32_t *right;
 	const int32_t *feature; /* below n_features in an inner node */
 	const float *value;     /* where an inner node splits, or a leaf's value */
+	const float *cover;     /* the training rows' hessians in a node; NULL where the file has none */
 	const uint8_t *default_left;
 	const uint8_t *categorical;   /* 1: the node asks for a category */
 	const int32_t *category_node; /* n_categorical nodes, ascending, … */

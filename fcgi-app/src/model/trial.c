@@ -429,15 +429,16 @@ take_split(void *context, size_t column, float value)
 	}
 }
 
-/* Some of the cells are what no split has: missing, zeros with either sign, the smallest and the largest numbers. */
+/* Some of the cells are what no split has: missing, zeros with either sign, the smallest and the largest numbers, infinities unless XGBoost refuses them. */
 static void
-fill_odd(struct split_rows *s)
+fill_odd(struct split_rows *s, bool finite)
 {
-	static const float odd[] = {NAN,           0.0F,           -0.0F, 1e-45F, -1e-45F, 1.1754944e-38F,
-								3.4028235e38F, -3.4028235e38F, 1.0F,  3.0F,   0.5F,    7.0F};
+	static const float odd[] = {NAN,  0.0F, -0.0F, 1e-45F, -1e-45F,  1.1754944e-38F, 3.4028235e38F, -3.4028235e38F,
+								1.0F, 3.0F, 0.5F,  7.0F,   INFINITY, -INFINITY};
+	const size_t n = sizeof odd / sizeof odd[0] - (finite ? 2 : 0);
 
 	for (size_t i = 0; i < TRIAL_SPLIT_ROWS * s->n; i++)
-		s->rows[i] = odd[random_below(&s->random, sizeof odd / sizeof odd[0])];
+		s->rows[i] = odd[random_below(&s->random, n)];
 }
 
 /* Both scorers on the same rows, in a batch and (the forest) one by one. */
@@ -471,6 +472,39 @@ compare_scorers(const struct model *booster, const struct model *forest, enum bo
 	return e;
 }
 
+/* Contributions may differ in roundings, so that a few rows show what there is to see. */
+static enum err
+compare_explanations(const struct model *booster, const struct model *forest, const float *rows, struct err_info *info)
+{
+	size_t width = model_features(booster)->n + 1;
+	size_t steps = model_explain_steps(forest);
+	size_t wanted = steps <= TRIAL_EXPLAIN_STEPS / TRIAL_EXPLAINED_ROWS ? TRIAL_EXPLAINED_ROWS : TRIAL_EXPLAIN_STEPS / steps;
+	size_t n_rows = wanted > 0 || steps > TRIAL_EXPLAIN_MOST ? wanted : 1;
+	size_t n = n_rows * model_outputs(booster, BOOSTER_MARGIN);
+	float *theirs = calloc(n * width + 1, sizeof *theirs);
+	float *ours = calloc(n * width + 1, sizeof *ours);
+	void *scratch = malloc(model_explain_scratch(forest));
+	enum err e;
+
+	if (theirs == NULL || ours == NULL || scratch == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory to compare explanations");
+	else if ((e = model_explain(booster, rows, n_rows, NULL, theirs, info)) == ERR_OK)
+		e = model_explain(forest, rows, n_rows, scratch, ours, info);
+	for (size_t i = 0; i < n && e == ERR_OK; i++) {
+		float most = 0;
+		for (size_t k = 0; k < width; k++)
+			most = fmaxf(most, fabsf(theirs[i * width + k]));
+		for (size_t k = 0; k < width && e == ERR_OK; k++)
+			if (!(fabsf(ours[i * width + k] - theirs[i * width + k]) <= TRIAL_EXPLAINED_TOLERANCE * most))
+				e = err_set(info, ERR_MODEL_FAILED, "a contribution to made-up row %zu is %.9g, XGBoost's is %.9g", i,
+							(double)ours[i * width + k], (double)theirs[i * width + k]);
+	}
+	free(theirs);
+	free(ours);
+	free(scratch);
+	return e;
+}
+
 /* Whether the forest answers as XGBoost does; ERR_OK also where it does not, with the reason. */
 static enum err
 try_forest(const struct model *booster, const char *store, const char *name, const char *version, const float *golden,
@@ -487,10 +521,15 @@ try_forest(const struct model *booster, const char *store, const char *name, con
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	}
 	if (e == ERR_OK) {
-		fill_odd(&s);
+		fill_odd(&s, strcmp(model_shape(booster)->kind, "gbtree") != 0);
 		model_splits(forest, take_split, &s);
 		e = compare_scorers(booster, forest, BOOSTER_VALUE, golden, TRIAL_ROWS, &why);
 	}
+	if (e == ERR_OK && !model_can_explain(forest))
+		e = err_set(&why, ERR_UNSUPPORTED_MODEL,
+					"the file does not say how many training rows its nodes had, which explanations want");
+	if (e == ERR_OK)
+		e = compare_explanations(booster, forest, golden, &why);
 	if (e == ERR_OK) /* their values follow from their margins */
 		e = compare_scorers(booster, forest, BOOSTER_MARGIN, s.rows, TRIAL_SPLIT_ROWS, &why);
 	proof->scorer = e == ERR_OK ? MODEL_FOREST : MODEL_XGBOOST;

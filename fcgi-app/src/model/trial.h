@@ -18,15 +18,22 @@
 #define TRIAL_SELF "/proc/self/exe"
 
 enum {
-	TRIAL_ROWS = 1000,             /* mixed of the golden ones, predicted in a batch and one by one */
-	TRIAL_SPLIT_ROWS = 4000,       /* of values at which the trees split, and their neighbours */
-	TRIAL_CPU_S = 5,               /* processor time of a trial, and a second more for each … */
-	TRIAL_BYTES_A_SECOND = 8 << 20 /* … of the model file */
+	TRIAL_ROWS = 1000, /* mixed of the golden ones, predicted in a batch and one by one */
+	TRIAL_EXPLAINED_ROWS =
+		8, /* of those mixed ones: at most so many have their contributions compared, as many as take XGBoost … */
+	TRIAL_EXPLAIN_STEPS = 15000000, /* … so many steps, but one if that takes … */
+	TRIAL_EXPLAIN_MOST = 200000000, /* … no more than these */
+	TRIAL_SPLIT_ROWS = 4000,        /* of values at which the trees split, and their neighbours */
+	TRIAL_CPU_S = 5,                /* processor time of a trial, and a second more for each … */
+	TRIAL_BYTES_A_SECOND = 8 << 20  /* … of the model file */
 };
 
+/* How far a contribution may be from XGBoost's, over the largest of its row. */
+#define TRIAL_EXPLAINED_TOLERANCE 1e-4F
+
 /*
- * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, that made-up rows give the same bits in a batch and one by one,
- * and whether the forest gives the same, too: `proof` tells the scorer.
+ * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, and whether the forest gives the same bits for made-up rows, in a batch and one by one,
+ * and the same contributions but for roundings, or, if not, whether XGBoost gives the same bits in both ways: and the same contributions but for roundings: `proof` tells the scorer.
  * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
  */
 enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct proof *proof,

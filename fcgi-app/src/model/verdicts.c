@@ -119,6 +119,21 @@ make_steps(struct build *b, struct err_info *info)
 	return ERR_OK;
 }
 
+/* How many trees are walked FOREST_WALKS at a time, all of which can be. */
+static size_t
+walkable_trees(const struct build *b)
+{
+	size_t n = 0;
+
+	for (size_t first = 0; first + FOREST_WALKS <= b->forest->n_trees; first += FOREST_WALKS) {
+		size_t plain = 0;
+		while (plain < FOREST_WALKS && b->splits->plain[first + plain])
+			plain++;
+		n += plain == FOREST_WALKS ? FOREST_WALKS : 0;
+	}
+	return n;
+}
+
 enum err
 verdicts_open(const struct forest_view *forest, const struct splits *splits, struct verdicts **out, struct err_info *info)
 {
@@ -137,7 +152,7 @@ verdicts_open(const struct forest_view *forest, const struct splits *splits, str
 		e = make_questions(&b, info);
 	}
 	if (e == ERR_OK) {
-		worth = b.v->n_splits <= VERDICTS_MAX && b.v->n_splits <= SPLITS_A_TREE * forest->n_trees;
+		worth = b.v->n_splits <= VERDICTS_MAX && b.v->n_splits <= SPLITS_A_TREE * walkable_trees(&b);
 		e = worth ? make_steps(&b, info) : ERR_OK;
 	}
 	free(b.places[0]);

@@ -67,6 +67,7 @@ struct request {
 typedef enum err request_handler(struct request *q);
 
 request_handler predict_handle;
+request_handler explain_handle;
 request_handler status_healthz;
 request_handler status_readyz;
 request_handler status_version;

@@ -41,7 +41,7 @@ struct learner_rows {
 /* Not for two threads at once. It uses as many threads as the parameter nthread says, or a processor each. */
 struct learner;
 
-/* `features` and `parameters` are borrowed for its life. ERR_USAGE with XGBoost's sentence where it refuses a parameter; unknown ones it only warns of, on standard error. */
+/* `features` and `parameters` are borrowed for its life. Sets how many threads OpenMP gives the calling thread, where nthread says it. ERR_USAGE with XGBoost's sentence where it refuses a parameter; unknown ones it only warns of, on standard error. */
 enum err learner_open(const struct features *features, const struct learner_rows parts[LEARNER_PARTS],
 					  const struct learner_parameter *parameters, size_t n_parameters, struct learner **out, struct err_info *info);
 void learner_free(struct learner *l);
