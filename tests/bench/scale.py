@@ -165,7 +165,7 @@ class Picture:
         lines = [f"set terminal svg size 760,440 font 'sans-serif,13' background rgb 'white'\nset output '{out}'", f"set title \"{self.title}\"",
                  "set encoding utf8\nset datafile missing '?'\nset format '%g'\nset border 3 linecolor '#666666'\nset tics nomirror",
                  "set grid linecolor '#dddddd' linetype 1", "set key outside bottom center horizontal samplen 2", f"set logscale {self.log}" if self.log else "",
-                 f"set xlabel '{self.columns[0]}'\nset ylabel '{self.left}'", "" if "y" in self.log else "set yrange [0:*]", "" if "x" in self.log else "set xtics 1"]
+                 f"set xlabel '{self.columns[0]}' offset 0, 0.5\nset ylabel '{self.left}'", "" if "y" in self.log else "set yrange [0:*]", "" if "x" in self.log else "set xtics 1"]
         if self.right:
             lines.append(f"set border 11\nset y2tics\nset y2label '{self.right}'\nset y2range [0:*]\nset format y2 '%.0f'")
         drawn = [f"'{data}' using 1:{curve.column} axes {'x1y2' if curve.right else 'x1y1'} with linespoints pointtype 7 pointsize 0.5 "
