@@ -105,6 +105,67 @@ ask_all(struct forest *f)
 	free(m.cells);
 }
 
+/* A tree as the reader promises it, which its arrays' spare room would otherwise hide. */
+struct walk {
+	const struct treefile_head *head;
+	const struct treefile_tree *tree;
+	bool *seen; /* owned; of each node */
+};
+
+static void
+check_set(const struct treefile_tree *t, int32_t node)
+{
+	size_t i = 0;
+
+	while (i < t->n_categorical && t->category_node[i] != node)
+		i++;
+	FUZZ_CHECK(i < t->n_categorical, "node %d has no categories", node);
+	for (int64_t k = 0; k < t->category_count[i]; k++) {
+		int32_t category = t->categories[t->category_from[i] + k];
+		FUZZ_CHECK(category >= 0 && category < TREEFILE_CATEGORIES_MAX, "node %d has the category %d", node, category);
+	}
+}
+
+static void
+check_node(const struct walk *w, int32_t node, size_t depth)
+{
+	const struct treefile_tree *t = w->tree;
+
+	FUZZ_CHECK(node >= 0 && (size_t)node < t->n && !w->seen[node], "node %d of %zu, or twice", node, t->n);
+	FUZZ_CHECK(depth <= t->depth, "node %d is deeper than %zu", node, t->depth);
+	w->seen[node] = true;
+	if (t->left[node] == -1)
+		return;
+	FUZZ_CHECK(t->feature[node] >= 0 && (size_t)t->feature[node] < w->head->n_features, "node %d asks for %d", node,
+			   t->feature[node]);
+	if (t->categorical != NULL && t->categorical[node] != 0)
+		check_set(t, node);
+	check_node(w, t->left[node], depth + 1);
+	check_node(w, t->right[node], depth + 1);
+}
+
+static enum err
+check_tree(void *head, size_t number, const struct treefile_tree *t, struct err_info *info)
+{
+	struct walk w = {.head = head, .tree = t, .seen = fuzz_alloc(t->n * sizeof *w.seen)};
+
+	(void)number;
+	(void)info;
+	check_node(&w, 0, 0);
+	free(w.seen);
+	return ERR_OK;
+}
+
+static void
+check_trees(const char *bytes, size_t len)
+{
+	struct treefile_head head;
+	struct err_info info;
+
+	if (treefile_read(bytes, len, &head, check_tree, &head, &info) == ERR_OK)
+		treefile_head_release(&head);
+}
+
 static void
 check_refusal(enum err e, const struct err_info *info)
 {
@@ -124,7 +185,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	enum err e = forest_open(copy, len, &f, &info);
 
 	FUZZ_CHECK(e != ERR_OK || checked == ERR_OK, "a forest, but not to be given to XGBoost: %s", why.text);
-	if (checked != ERR_OK)
+	if (checked == ERR_OK)
+		check_trees(copy, len);
+	else
 		check_refusal(checked, &why);
 	if (e != ERR_OK)
 		check_refusal(e, &info);
@@ -162,7 +225,7 @@ odd_number(uint64_t *random)
 		(1ULL << 24) - 1, 65536,          65535,     32768,      32767,      255,     127,        0x7F800000, 0x7FC00000};
 	uint64_t x = fuzz_random(random);
 
-	return x % 2 == 0 ? fuzz_random(random) % 64 : numbers[x / 2 % (sizeof numbers / sizeof numbers[0])];
+	return x % 2 == 0 ? fuzz_random(random) % 16 : numbers[x / 2 % (sizeof numbers / sizeof numbers[0])];
 }
 
 /* Puts a big-endian number at `at`, where it fits. */
@@ -173,22 +236,40 @@ put_number(uint8_t *data, size_t size, size_t at, size_t width, uint64_t number)
 		data[at + i] = (uint8_t)(number >> 8 * (width - 1 - i));
 }
 
-/* "[$type#": one of the first numbers of the array. A type alone: the number behind it, or what looks like one. */
+/* Where one of the arrays starts that are written "[$type#", each as likely; or `size`. */
+static size_t
+some_array(const uint8_t *data, size_t size, uint64_t *random)
+{
+	size_t found = size;
+	uint64_t n = 0;
+
+	for (size_t at = 0; at + 6 < size; at++)
+		if (memcmp(data + at, "[$", 2) == 0 && fuzz_random(random) % ++n == 0)
+			found = at;
+	return found;
+}
+
+/* One of an array's first numbers. */
 static void
-put_odd_number(uint8_t *data, size_t size, uint64_t *random)
+change_array(uint8_t *data, size_t size, uint64_t *random)
+{
+	size_t at = some_array(data, size, random);
+
+	if (at == size)
+		return;
+	size_t width = width_of(data[at + 2]);
+	size_t first = at + 5 + width_of(data[at + 4]);
+	put_number(data, size, first + (size_t)(fuzz_random(random) % 16) * width, width, odd_number(random));
+}
+
+/* The number behind a type, or behind what looks like one. */
+static void
+change_number(uint8_t *data, size_t size, uint64_t *random)
 {
 	size_t from = (size_t)(fuzz_random(random) % size);
-	bool in_array = fuzz_random(random) % 3 != 0;
 
-	for (size_t i = 0; i < size; i++) {
-		size_t at = (from + i) % size;
-		if (in_array && at + 6 < size && memcmp(data + at, "[$", 2) == 0) {
-			size_t width = width_of(data[at + 2]);
-			size_t first = at + 5 + width_of(data[at + 4]);
-			put_number(data, size, first + (size_t)(fuzz_random(random) % 16) * width, width, odd_number(random));
-			return;
-		}
-		if (!in_array && width_of(data[at]) > 0) {
+	for (size_t at = from; at < size; at++) {
+		if (width_of(data[at]) > 0) {
 			put_number(data, size, at + 1, width_of(data[at]), odd_number(random));
 			return;
 		}
@@ -199,10 +280,13 @@ size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
 	uint64_t random = seed;
+	uint64_t kind = fuzz_random(&random) % 4;
 
-	if (size == 0 || fuzz_random(&random) % 2 == 0)
+	if (size == 0 || kind == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
-	for (uint64_t n = 1 + fuzz_random(&random) % 3; n > 0; n--)
-		put_odd_number(data, size, &random);
+	if (kind == 1)
+		change_number(data, size, &random);
+	else
+		change_array(data, size, &random);
 	return size;
 }

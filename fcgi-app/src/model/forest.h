@@ -27,7 +27,10 @@ struct forest;
 /* Counts up with every change of the code that scores: what an older one was proven to answer is to be proven again. */
 enum { FOREST_REVISION = 2 };
 
-/* What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes); a damaged file ERR_BAD_MODEL. */
+/*
+ * What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes, more than 64 MiB of categories); a damaged
+ * file ERR_BAD_MODEL.
+ */
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
 void forest_free(struct forest *f);
 

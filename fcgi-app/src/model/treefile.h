@@ -45,7 +45,7 @@ struct treefile_tree {
 	const uint8_t *default_left;
 	const uint8_t *categorical;   /* 1: the node asks for a category */
 	const int32_t *category_node; /* n_categorical nodes, ascending, … */
-	const int64_t *category_from; /* … and where their categories lie in `categories` */
+	const int64_t *category_from; /* … and where their categories lie in `categories`, each set with its own */
 	const int64_t *category_count;
 	const int32_t *categories; /* that go right, each below TREEFILE_CATEGORIES_MAX */
 	size_t n_categorical;
