@@ -1,6 +1,7 @@
 /* test_forest.c - tests of model/forest, treefile, modelfile and transform: XGBoost's bits without XGBoost, and no harm by any file */
 #include "model/forest.h"
 
+#include "damage.h"
 #include "expected.h"
 #include "model/treefile.h"
 
@@ -143,50 +144,13 @@ answers_as_xgboost(void **state)
 	forest_free(NULL);
 }
 
-/* Opens what may be damaged, and asks it: whatever it is, it must not hurt. */
-static enum err
-try_bytes(const char *bytes, size_t len)
-{
-	char *copy = unit_copy(bytes, len);
-	struct forest *f;
-	struct err_info info;
-	enum err e = forest_open(copy, len, &f, &info);
-
-	if (e == ERR_OK) {
-		const struct booster_shape *shape = forest_shape(f);
-		float *rows = calloc(9 * shape->n_features, sizeof *rows);
-		float *out = calloc(9 * (shape->n_margins > shape->n_values ? shape->n_margins : shape->n_values), sizeof *out);
-		assert_true(rows != NULL && out != NULL);
-		forest_predict(f, BOOSTER_VALUE, rows, 9, out);
-		forest_predict(f, BOOSTER_MARGIN, rows, 1, out);
-		free(rows);
-		free(out);
-		forest_free(f);
-	} else {
-		assert_true(e == ERR_BAD_MODEL || e == ERR_UNSUPPORTED_MODEL || e == ERR_OUT_OF_MEMORY);
-		assert_true(info.text[0] != '\0');
-	}
-	free(copy);
-	return e;
-}
-
 static void
 check_damage(const char *name)
 {
 	size_t len;
 	char *bytes = read_fixture(name, &len);
-	uint64_t random = len;
-	size_t cuts = UNIT_TIMES(200);
 
-	for (size_t i = 0; i < cuts; i++)
-		check_integer(name, try_bytes(bytes, len * i / cuts) != ERR_OK, true);
-	for (int i = 0; i < UNIT_TIMES(400); i++) {
-		size_t at = unit_random(&random) % len;
-		char before = bytes[at];
-		bytes[at] = (char)(i % 3 == 0 ? 0xFF : i % 3 == 1 ? before ^ (1 << (unit_random(&random) % 8)) : (int)unit_random(&random));
-		(void)try_bytes(bytes, len);
-		bytes[at] = before;
-	}
+	damage_check(name, bytes, len);
 	free(bytes);
 }
 
@@ -195,10 +159,10 @@ takes_no_harm(void **state)
 {
 	(void)state;
 	for_each_fixture(check_damage);
-	assert_int_equal(try_bytes("", 0), ERR_BAD_MODEL);
-	assert_int_equal(try_bytes("{", 1), ERR_BAD_MODEL);
-	assert_int_equal(try_bytes("{}", 2), ERR_BAD_MODEL);
-	assert_int_equal(try_bytes("binf", 4), ERR_BAD_MODEL);
+	assert_int_equal(damage_try("", 0), ERR_BAD_MODEL);
+	assert_int_equal(damage_try("{", 1), ERR_BAD_MODEL);
+	assert_int_equal(damage_try("{}", 2), ERR_BAD_MODEL);
+	assert_int_equal(damage_try("binf", 4), ERR_BAD_MODEL);
 }
 
 /* A model of one tree as text, with parts put in. */

@@ -28,6 +28,12 @@ struct set {
 	uint32_t n_bits;
 };
 
+/* A text for each feature, or none. */
+struct texts {
+	char *bytes;       /* owned */
+	const char **list; /* owned; or NULL */
+};
+
 struct forest {
 	struct booster_shape shape;
 	const struct transform *transform;
@@ -45,6 +51,8 @@ struct forest {
 	float *bases;              /* owned; n_groups margins to start from */
 	struct ranks *ranks;       /* owned; for blocks of rows; or NULL */
 	struct verdicts *verdicts; /* owned; for single rows; or NULL */
+	struct texts names;
+	struct texts types;
 };
 
 /* Grown while the file is read, then cut to size. */
@@ -54,6 +62,8 @@ struct builder {
 	size_t cap_nodes;
 	size_t cap_sets;
 	size_t cap_words;
+	size_t n_added;  /* nodes of the last tree */
+	size_t output;   /* with vector leaves: whose values are taken */
 	uint32_t *order; /* owned; the file's nodes in the order of ours */
 	size_t cap_order;
 };
@@ -100,7 +110,7 @@ add_node(struct builder *b, const struct treefile_tree *t, struct forest_node *n
 
 	if (t->left[from] < 0) {
 		*node = (struct forest_node){.split = NAN};
-		leaves[to] = t->value[from];
+		leaves[to] = treefile_leaf(t, from, b->output);
 		return;
 	}
 	*node = (struct forest_node){.split = t->value[from], .feature = (uint16_t)t->feature[from], .child = (uint16_t)(*n - to)};
@@ -162,30 +172,50 @@ add_sets(struct builder *b, const struct treefile_tree *t, size_t n, struct err_
 	return e;
 }
 
+/* Adds the tree with the values that its leaves have for the builder's output. */
+static enum err
+add_scalar_tree(struct builder *b, const struct treefile_tree *t, struct forest_tree *tree)
+{
+	struct forest *f = b->f;
+	size_t n = 1;
+
+	if (f->n_nodes + t->n > UINT32_MAX || !reserve(b, t))
+		return ERR_OUT_OF_MEMORY;
+	*tree = (struct forest_tree){.first = (uint32_t)f->n_nodes, .depth = (uint16_t)t->depth, .categorical = FOREST_NO_SETS};
+	b->order[0] = 0;
+	for (size_t to = 0; to < n; to++)
+		add_node(b, t, f->nodes + f->n_nodes, f->leaves + f->n_nodes, b->order[to], to, &n);
+	f->n_nodes += n;
+	b->n_added = n;
+	return ERR_OK;
+}
+
+/*
+ * A tree of vector leaves becomes one tree for each output: the sums of each output are then XGBoost's. It has as many leaves in all as the file
+ * has values of leaves. They ask for the same categories, whose sets they share.
+ */
 static enum err
 add_tree(void *context, size_t number, const struct treefile_tree *t, struct err_info *info)
 {
 	struct builder *b = context;
 	struct forest *f = b->f;
-	size_t n = 1;
+	uint32_t sets = FOREST_NO_SETS;
+	enum err e = ERR_OK;
 
 	if (t->n > NODES_MAX)
 		return err_set(info, ERR_UNSUPPORTED_MODEL, "tree %zu has %zu nodes; %d are the most of a compiled one", number, t->n,
 					   NODES_MAX);
-	if (f->n_nodes + t->n > UINT32_MAX || !reserve(b, t))
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for tree %zu", number);
-	struct forest_tree *tree = &f->trees[f->n_trees];
-	*tree = (struct forest_tree){.first = (uint32_t)f->n_nodes, .depth = (uint16_t)t->depth, .categorical = FOREST_NO_SETS};
-	b->order[0] = 0;
-	for (size_t to = 0; to < n; to++)
-		add_node(b, t, f->nodes + f->n_nodes, f->leaves + f->n_nodes, b->order[to], to, &n);
-	enum err e = ERR_OK;
-	if (t->n_categorical > 0) {
-		tree->categorical = (uint32_t)f->n_sets;
-		e = add_sets(b, t, n, info);
+	for (b->output = 0; b->output < t->n_leaf_values && e == ERR_OK; b->output++) {
+		struct forest_tree tree;
+		if (add_scalar_tree(b, t, &tree) != ERR_OK)
+			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for tree %zu", number);
+		if (b->output == 0 && t->n_categorical > 0) {
+			sets = (uint32_t)f->n_sets;
+			e = add_sets(b, t, b->n_added, info);
+		}
+		tree.categorical = sets;
+		f->trees[f->n_trees++] = tree;
 	}
-	f->n_nodes += n;
-	f->n_trees++;
 	return e;
 }
 
@@ -198,18 +228,36 @@ view(const struct forest *f)
 
 /* Dart::PredictBatchImpl adds leaf times weight, rounded once each: the product may as well be made now. */
 static void
-weigh_leaves(struct forest *f, const float *weights)
+weigh_leaves(struct forest *f, const float *weights, size_t n_leaf_values)
 {
 	const struct forest_view v = view(f);
 
 	for (size_t tree = 0; tree < f->n_trees; tree++)
 		for (size_t i = 0; i < forest_tree_nodes(&v, tree); i++)
-			f->leaves[f->trees[tree].first + i] *= weights[tree];
+			f->leaves[f->trees[tree].first + i] *= weights[tree / n_leaf_values];
+}
+
+/* Takes the texts over from the head, unless they are not one for each feature. */
+static enum err
+take_texts(struct texts *out, struct treefile_texts *texts, size_t n_features, struct err_info *info)
+{
+	if (texts->n != n_features)
+		return ERR_OK;
+	out->list = calloc(texts->n, sizeof *out->list);
+	if (out->list == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the features");
+	out->bytes = texts->bytes.data;
+	texts->bytes.data = NULL;
+	buf_release(&texts->bytes);
+	const char *next = out->bytes;
+	for (size_t i = 0; i < texts->n; i++, next += strlen(next) + 1)
+		out->list[i] = next;
+	return ERR_OK;
 }
 
 /* What the head of the file says, once all of it was read. */
 static enum err
-take_head(struct forest *f, const struct treefile_head *h, struct err_info *info)
+take_head(struct forest *f, struct treefile_head *h, struct err_info *info)
 {
 	const int32_t *groups = (const int32_t *)(const void *)h->groups.data;
 	const float *bases = (const float *)(const void *)h->bases.data;
@@ -223,7 +271,7 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 	f->n_features = h->n_features;
 	f->n_groups = h->n_groups;
 	for (size_t i = 0; i < f->n_trees; i++)
-		f->trees[i].group = (uint16_t)groups[i];
+		f->trees[i].group = (uint16_t)(h->n_leaf_values > 1 ? i % h->n_leaf_values : (size_t)groups[i]);
 	f->bases = calloc(f->n_groups, sizeof *f->bases);
 	if (f->bases == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu outputs", f->n_groups);
@@ -234,8 +282,9 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 	memcpy(f->shape.objective, h->objective, sizeof f->shape.objective);
 	memcpy(f->shape.kind, h->kind, sizeof f->shape.kind);
 	if (h->weights.len > 0)
-		weigh_leaves(f, (const float *)(const void *)h->weights.data);
-	return ERR_OK;
+		weigh_leaves(f, (const float *)(const void *)h->weights.data, h->n_leaf_values);
+	enum err e = take_texts(&f->names, &h->names, h->n_features, info);
+	return e == ERR_OK ? take_texts(&f->types, &h->types, h->n_features, info) : e;
 }
 
 static enum err
@@ -299,6 +348,10 @@ forest_free(struct forest *f)
 	free(f->bases);
 	ranks_free(f->ranks);
 	verdicts_free(f->verdicts);
+	free(f->names.bytes);
+	free(f->names.list);
+	free(f->types.bytes);
+	free(f->types.list);
 	free(f);
 }
 
@@ -306,6 +359,18 @@ const struct booster_shape *
 forest_shape(const struct forest *f)
 {
 	return &f->shape;
+}
+
+const char *const *
+forest_feature_names(const struct forest *f)
+{
+	return f->names.list;
+}
+
+const char *const *
+forest_feature_types(const struct forest *f)
+{
+	return f->types.list;
 }
 
 size_t

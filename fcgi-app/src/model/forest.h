@@ -23,7 +23,7 @@
  */
 struct forest;
 
-/* What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes); a damaged file ERR_BAD_MODEL. */
+/* What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, trees of more than 65,535 nodes); a damaged file ERR_BAD_MODEL. */
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
 void forest_free(struct forest *f);
 
@@ -33,6 +33,11 @@ void forest_use(struct forest *f, enum ranks_isa isa);
 /* Borrowed; as booster_shape() of the same file. */
 const struct booster_shape *forest_shape(const struct forest *f);
 
+/* As booster_feature_names() and booster_feature_types() of the same file, valid until forest_free(). */
+const char *const *forest_feature_names(const struct forest *f);
+const char *const *forest_feature_types(const struct forest *f);
+
+/* Compiled trees: one of vector leaves counts once for each output. */
 size_t forest_trees(const struct forest *f);
 
 /*

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/features.h"
 #include "model/modelfile.h"
 
 #define LINEAR_MAX ((size_t)1 << 28) /* weights of gblinear */
@@ -16,6 +17,8 @@ struct arrays {
 	struct buf right;
 	struct buf feature;
 	struct buf value;
+	struct buf base_weights; /* with vector leaves: n_leaf_values a node */
+	struct buf leaf_weights; /* since 3.2, in place of these: n_leaf_values a leaf */
 	struct buf default_left;
 	struct buf split_type;
 	struct buf categories;
@@ -38,7 +41,9 @@ struct reading {
 	long long n_class;
 	long long n_target;
 	bool has_trees;
-	struct buf linear; /* float32, of gblinear */
+	bool has_brackets;     /* base_score is an array in a string */
+	bool has_leaf_weights; /* vector leaves lie apart */
+	struct buf linear;     /* float32, of gblinear */
 };
 
 /* A member of an object, and what reads its value. */
@@ -155,6 +160,18 @@ read_value(struct reading *in)
 	return read_array(in, &in->arrays.value, FLOAT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_base_weights(struct reading *in)
+{
+	if (in->head->n_groups == 1)
+		return modelfile_skip(&in->file);
+	return read_array(in, &in->arrays.base_weights, FLOAT32, TREEFILE_LEAF_VALUES_MAX);
+}
+static enum err
+read_leaf_weights(struct reading *in)
+{
+	return read_array(in, &in->arrays.leaf_weights, FLOAT32, TREEFILE_LEAF_VALUES_MAX);
+}
+static enum err
 read_default(struct reading *in)
 {
 	return read_flags(in, &in->arrays.default_left);
@@ -243,8 +260,6 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	size_t n = a->left.len / sizeof(int32_t);
 	size_t n_categorical = a->category_node.len / sizeof(int32_t);
 
-	if (a->leaf_size > 1)
-		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "tree %zu has leaves of %lld values", in->n_trees, (long long)a->leaf_size);
 	if (n == 0 || a->left.data == NULL || a->right.len != a->left.len || a->feature.len != a->left.len ||
 		a->value.len != n * sizeof(float) || a->default_left.len != n || (a->split_type.len != n && a->split_type.len != 0))
 		return modelfile_fail(&in->file, "tree %zu: its arrays are not of one length", in->n_trees);
@@ -255,6 +270,7 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 								.right = array(&a->right),
 								.feature = array(&a->feature),
 								.value = array(&a->value),
+								.n_leaf_values = 1,
 								.default_left = array(&a->default_left),
 								.categorical = a->split_type.len != 0 ? array(&a->split_type) : NULL,
 								.category_node = array(&a->category_node),
@@ -262,6 +278,35 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 								.category_count = array(&a->category_count),
 								.categories = array(&a->categories),
 								.n_categorical = n_categorical};
+	return ERR_OK;
+}
+
+/* Leaves of several values: XGBoost up to 3.1 has them among the weights of all nodes, since 3.2 apart, with their number for a right child. */
+static enum err
+take_vectors(struct reading *in, struct treefile_tree *t)
+{
+	const struct arrays *a = &in->arrays;
+	struct treefile_head *h = in->head;
+	size_t n_values = a->leaf_size > 1 ? (size_t)a->leaf_size : 1;
+
+	if (n_values != 1 && n_values != h->n_groups)
+		return modelfile_fail(&in->file, "tree %zu has leaves of %zu values for %zu outputs", in->n_trees, n_values, h->n_groups);
+	if (in->n_trees > 0 && n_values != h->n_leaf_values)
+		return modelfile_fail(&in->file, "tree %zu has leaves of %zu values, those before it of %zu", in->n_trees, n_values,
+							  h->n_leaf_values);
+	h->n_leaf_values = n_values;
+	if (n_values == 1)
+		return ERR_OK;
+	t->n_leaf_values = n_values;
+	if (a->leaf_weights.len > 0) {
+		in->has_leaf_weights = true;
+		t->vectors = array(&a->leaf_weights);
+		t->vector = t->right;
+	} else if (a->base_weights.len == t->n * n_values * sizeof(float)) {
+		t->vectors = array(&a->base_weights);
+	} else {
+		return modelfile_fail(&in->file, "tree %zu: base_weights are not %zu for each node", in->n_trees, n_values);
+	}
 	return ERR_OK;
 }
 
@@ -325,12 +370,26 @@ check_node(struct reading *in, const struct treefile_tree *t, const struct visit
 	return ERR_OK;
 }
 
+/* Several leaves may not share their values: a small file would make a large forest. */
+static enum err
+check_leaf(struct reading *in, const struct treefile_tree *t, int32_t leaf, size_t n_leaves)
+{
+	if (t->vector == NULL)
+		return ERR_OK;
+	size_t n_vectors = in->arrays.leaf_weights.len / sizeof(float) / t->n_leaf_values;
+	if (n_leaves > n_vectors || t->vector[leaf] < 0 || (size_t)t->vector[leaf] >= n_vectors)
+		return modelfile_fail(&in->file, "tree %zu: the values of leaf %d are not among the %zu of leaf_weights", in->n_trees, leaf,
+							  n_vectors);
+	return ERR_OK;
+}
+
 /* Every node is reached once from the root, so that there are no circles; some files keep nodes that were pruned and are not reached. */
 static enum err
 check_shape(struct reading *in, struct treefile_tree *t)
 {
 	struct buf *order = &in->arrays.order;
 	struct buf *reached = &in->arrays.reached;
+	size_t n_leaves = 0;
 	enum err e = ERR_OK;
 
 	buf_reset(order);
@@ -344,8 +403,10 @@ check_shape(struct reading *in, struct treefile_tree *t)
 		memcpy(&v, order->data + seen * sizeof v, sizeof v);
 		if ((size_t)v.depth > t->depth)
 			t->depth = (size_t)v.depth;
-		if (t->left == NULL || t->left[v.node] == -1)
+		if (t->left == NULL || t->left[v.node] == -1) {
+			e = check_leaf(in, t, v.node, ++n_leaves);
 			continue;
+		}
 		e = check_node(in, t, &v);
 		buf_add(order, &(const struct visit){t->left[v.node], v.depth + 1}, sizeof v);
 		buf_add(order, &(const struct visit){t->right[v.node], v.depth + 1}, sizeof v);
@@ -361,6 +422,8 @@ read_tree(struct reading *in)
 		{"right_children", read_right},
 		{"split_indices", read_feature},
 		{"split_conditions", read_value},
+		{"base_weights", read_base_weights},
+		{"leaf_weights", read_leaf_weights},
 		{"default_left", read_default},
 		{"split_type", read_type},
 		{"categories", read_categories},
@@ -373,6 +436,8 @@ read_tree(struct reading *in)
 	struct arrays *a = &in->arrays;
 
 	buf_reset(&a->left);
+	buf_reset(&a->base_weights);
+	buf_reset(&a->leaf_weights);
 	buf_reset(&a->split_type);
 	buf_reset(&a->categories);
 	buf_reset(&a->category_node);
@@ -382,6 +447,8 @@ read_tree(struct reading *in)
 	enum err e = READ_MEMBERS(in, members);
 	if (e == ERR_OK)
 		e = take_arrays(in, &tree);
+	if (e == ERR_OK)
+		e = take_vectors(in, &tree);
 	if (e == ERR_OK)
 		e = check_shape(in, &tree);
 	if (e == ERR_OK)
@@ -480,6 +547,7 @@ read_base_score(struct reading *in)
 		e = modelfile_string(&in->file, text, sizeof text);
 	if (e != ERR_OK)
 		return e;
+	in->has_brackets = *text == '[';
 	for (const char *p = text + (*text == '['); *p != '\0' && *p != ']'; p = end + (*end == ',')) {
 		value = strtof(p, &end);
 		if (end == p)
@@ -535,11 +603,44 @@ read_objective(struct reading *in)
 	return READ_MEMBERS(in, members);
 }
 
+static enum err
+read_texts(struct reading *in, struct treefile_texts *texts)
+{
+	char text[FEATURES_NAME_MAX];
+	struct modelfile_array a;
+	bool more;
+	enum err e = modelfile_array(&in->file, &a);
+
+	buf_reset(&texts->bytes);
+	texts->n = 0;
+	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
+		if (texts->n++ == BOOSTER_FEATURES_MAX)
+			return modelfile_fail(&in->file, "more than %d features", BOOSTER_FEATURES_MAX);
+		e = modelfile_string(&in->file, text, sizeof text);
+		buf_add(&texts->bytes, text, strlen(text) + 1);
+	}
+	return e == ERR_OK && !buf_ok(&texts->bytes) ? out_of_memory(in) : e;
+}
+
+static enum err
+read_feature_names(struct reading *in)
+{
+	return read_texts(in, &in->head->names);
+}
+static enum err
+read_feature_types(struct reading *in)
+{
+	return read_texts(in, &in->head->types);
+}
+
 /* The number of features stands behind the trees in the file, and the trees are checked against it: so this is read first. */
 static enum err
 read_learner_head(struct reading *in)
 {
-	static const struct member members[] = {{"learner_model_param", read_model_param}, {"objective", read_objective}};
+	static const struct member members[] = {{"learner_model_param", read_model_param},
+											{"objective", read_objective},
+											{"feature_names", read_feature_names},
+											{"feature_types", read_feature_types}};
 
 	return READ_MEMBERS(in, members);
 }
@@ -596,6 +697,7 @@ read_file(struct reading *in)
 	long long n_target = in->n_target > 0 ? in->n_target : 1;
 	h->n_groups = (size_t)(n_class > n_target ? n_class : n_target);
 	h->n_bases = h->bases.len / sizeof(float);
+	h->n_leaf_values = 1;
 	in->file = start;
 	e = READ_MEMBERS(in, second);
 	return e == ERR_OK ? check_head(in) : e;
@@ -611,6 +713,8 @@ arrays_init(struct arrays *a)
 	buf_init(&a->right, most);
 	buf_init(&a->feature, most);
 	buf_init(&a->value, most);
+	buf_init(&a->base_weights, (size_t)TREEFILE_LEAF_VALUES_MAX * sizeof(float));
+	buf_init(&a->leaf_weights, (size_t)TREEFILE_LEAF_VALUES_MAX * sizeof(float));
 	buf_init(&a->default_left, most);
 	buf_init(&a->split_type, most);
 	buf_init(&a->categories, (size_t)TREEFILE_CATEGORIES_MAX * sizeof(int32_t));
@@ -628,6 +732,8 @@ arrays_release(struct arrays *a)
 	buf_release(&a->right);
 	buf_release(&a->feature);
 	buf_release(&a->value);
+	buf_release(&a->base_weights);
+	buf_release(&a->leaf_weights);
 	buf_release(&a->default_left);
 	buf_release(&a->split_type);
 	buf_release(&a->categories);
@@ -638,24 +744,37 @@ arrays_release(struct arrays *a)
 	buf_release(&a->reached);
 }
 
+/* Reads all that `in` names; the head is to be released in any case. */
+static enum err
+read_all(struct reading *in, const void *bytes, size_t len)
+{
+	struct treefile_head *head = in->head;
+	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
+	const size_t most_text = (size_t)BOOSTER_FEATURES_MAX * FEATURES_NAME_MAX;
+
+	*head = (struct treefile_head){0};
+	buf_init(&head->names.bytes, most_text);
+	buf_init(&head->types.bytes, most_text);
+	buf_init(&head->bases, (size_t)TREEFILE_GROUPS_MAX * sizeof(float));
+	buf_init(&head->groups, most);
+	buf_init(&head->weights, most);
+	arrays_init(&in->arrays);
+	buf_init(&in->linear, LINEAR_MAX * sizeof(float));
+	enum err e = modelfile_init(&in->file, bytes, len, in->info);
+	if (e == ERR_OK)
+		e = read_file(in);
+	arrays_release(&in->arrays);
+	buf_release(&in->linear);
+	return e;
+}
+
 enum err
 treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefile_visit *visit, void *context,
 			  struct err_info *info)
 {
 	struct reading in = {.head = head, .visit = visit, .context = context, .info = info};
-	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
+	enum err e = read_all(&in, bytes, len);
 
-	*head = (struct treefile_head){0};
-	buf_init(&head->bases, (size_t)TREEFILE_GROUPS_MAX * sizeof(float));
-	buf_init(&head->groups, most);
-	buf_init(&head->weights, most);
-	arrays_init(&in.arrays);
-	buf_init(&in.linear, LINEAR_MAX * sizeof(float));
-	enum err e = modelfile_init(&in.file, bytes, len, info);
-	if (e == ERR_OK)
-		e = read_file(&in);
-	arrays_release(&in.arrays);
-	buf_release(&in.linear);
 	if (e != ERR_OK)
 		treefile_head_release(head);
 	return e;
@@ -664,19 +783,37 @@ treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefil
 void
 treefile_head_release(struct treefile_head *head)
 {
+	buf_release(&head->names.bytes);
+	buf_release(&head->types.bytes);
 	buf_release(&head->bases);
 	buf_release(&head->groups);
 	buf_release(&head->weights);
 	*head = (struct treefile_head){0};
 }
 
+/* The oldest XGBoost that does not misread the file. */
+static const char *
+oldest_reader(const struct reading *in)
+{
+	if (in->has_leaf_weights)
+		return "3.2.0";
+	if (in->has_brackets)
+		return "3.1.0";
+	return in->head->n_leaf_values > 1 ? "2.0.0" : "1.0.0";
+}
+
 enum err
-treefile_check(const void *bytes, size_t len, struct err_info *info)
+treefile_check(const void *bytes, size_t len, const char *library, struct err_info *info)
 {
 	struct treefile_head head;
-	enum err e = treefile_read(bytes, len, &head, NULL, NULL, info);
+	struct reading in = {.head = &head, .info = info};
+	enum err e = read_all(&in, bytes, len);
 
-	if (e == ERR_OK)
-		treefile_head_release(&head);
-	return e == ERR_UNSUPPORTED_MODEL ? ERR_OK : e;
+	if (e == ERR_UNSUPPORTED_MODEL)
+		e = ERR_OK;
+	if (e == ERR_OK && strverscmp(oldest_reader(&in), library) > 0)
+		e = err_set(info, ERR_UNSUPPORTED_MODEL, "libxgboost %s would misread it; %s and newer can read it", library,
+					oldest_reader(&in));
+	treefile_head_release(&head);
+	return e;
 }

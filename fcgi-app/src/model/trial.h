@@ -26,7 +26,8 @@ enum {
 
 /*
  * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, that made-up rows give the same bits in a batch and one by one,
- * and whether the forest gives the same, too: `proof` tells the scorer.
+ * and whether the forest gives the same, too: `proof` tells the scorer. Where the library is older than the XGBoost that saved the file and cannot
+ * read it, the golden rows prove the forest alone, and the proof's reason says so.
  * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
  */
 enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct proof *proof,
