@@ -3,6 +3,7 @@
 #include "expected.h"
 #include "model/booster.h"
 #include "model/model.h"
+#include "model/treefile.h"
 
 #define FOLDER_VERSIONS "tests/data/versions"
 
@@ -161,6 +162,37 @@ answers_as_each_version(void **state)
 	assert_true(versions >= VERSIONS_MIN && files >= FILES_MIN);
 }
 
+/* What a library of which version would misread. */
+static void
+knows_what_is_too_new(void **state)
+{
+	static const struct {
+		const char *path;
+		const char *too_old; /* or NULL */
+		const char *reads;
+	} files[] = {
+		{"1.0.2/softprob.json", NULL, "1.7.4"},       {"2.0.3/softprob.ubj", NULL, "1.7.4"},
+		{"2.0.3/vectors.ubj", "1.7.4", "2.0.0"},      {"3.0.5/vectors-softprob.ubj", "1.7.6", "2.1.4"},
+		{"3.1.3/squarederror.ubj", "3.0.5", "3.1.0"}, {"3.1.3/vectors.ubj", "3.0.5", "3.1.0"},
+		{"3.2.0/softmax.ubj", "2.1.4", "3.1.0"},      {"3.2.0/vectors-json.json", "3.1.3", "3.10.0"},
+	};
+	char path[PATH_MAX];
+	struct err_info info;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		(void)snprintf(path, sizeof path, FOLDER_VERSIONS "/%s", files[i].path);
+		char *bytes = folder_read(path, &len);
+		check_err(path, treefile_check(bytes, len, files[i].reads, &info), ERR_OK, &info);
+		if (files[i].too_old != NULL) {
+			check_err(path, treefile_check(bytes, len, files[i].too_old, &info), ERR_UNSUPPORTED_MODEL, &info);
+			check_contains(path, info.text, files[i].too_old);
+		}
+		free(bytes);
+	}
+}
+
 static void
 takes_no_harm(void **state)
 {
@@ -237,6 +269,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("files saved by XGBoost 1.0 to 3.2 answer with the bits that each version gave, in a batch and alone",
 			 answers_as_each_version),
+		TEST("a file that a library would misread is told from one that it reads", knows_what_is_too_new),
 		TEST("a damaged file of another version is refused or does no harm", takes_no_harm),
 		TEST("leaves of several values are read from either place, and refused where they are not there", checks_vectors),
 	};
