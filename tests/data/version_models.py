@@ -18,7 +18,7 @@ VERSION = tuple(int(part) for part in xgboost.__version__.split(".")[:2])
 FEATURES = 5
 CATEGORIES = {1: 3, 3: 12}  # column: how many. Of these 3 are split one against the rest, 12 by sets
 TRAINING_ROWS = 200
-TRIED_ROWS = 20
+TRIED_ROWS = 16
 CLASSES = 3
 
 TREES = {"max_depth": 3, "eta": 0.4, "tree_method": "hist", "nthread": 1, "seed": 5, "verbosity": 0}
@@ -28,10 +28,14 @@ FOREST = {"num_parallel_tree": 3, "subsample": 0.6, "colsample_bynode": 0.6}
 VECTORS = {"multi_strategy": "multi_output_tree"}
 ONE_HOT = {"max_cat_to_onehot": 4}
 
+PRUNED_SINCE = (1, 3)  # 1.0 cannot load its own file
 UBJSON_SINCE = (1, 6)
 CATEGORIES_SINCE = (1, 6)  # before, only the GPU could train with them
 TARGETS_SINCE = (1, 6)
 VECTORS_SINCE = (2, 0)
+EXPECTILES_SINCE = (3, 3)
+QUANTILES_SINCE = (2, 0)
+VECTOR_QUANTILES_SINCE = (3, 2)
 NO_CATEGORY_SINCE = (1, 7)  # what no category can be goes left; 1.6 sent it elsewhere
 
 
@@ -68,15 +72,19 @@ MODELS = {
     "dart": ("reg:squarederror", plain, DART),
     "softprob-dart": ("multi:softprob", classes, SOFTPROB | DART, {"rounds": 2}),
     "forest": ("reg:squarederror", plain, FOREST, {"rounds": 2}),
+    "pruned": ("reg:squarederror", plain, {"gamma": 5.0, "tree_method": "exact"}, {"since": PRUNED_SINCE}),
+    "expectiles": ("reg:expectileerror", plain, {"expectile_alpha": [0.1, 0.5, 0.9]}, {"rounds": 1, "since": EXPECTILES_SINCE}),
+    "quantiles": ("reg:quantileerror", plain, {"quantile_alpha": [0.1, 0.5, 0.9]}, {"rounds": 1, "since": QUANTILES_SINCE}),
     "early-stopped": ("reg:squarederror", plain, {"eta": 0.9}, {"rounds": 20, "patience": 3}),
     "categorical": ("reg:squarederror", plain, ONE_HOT, {"categorical": True, "since": CATEGORIES_SINCE}),
-    "categorical-json": ("binary:logistic", binary, ONE_HOT, {"categorical": True, "json": True, "since": CATEGORIES_SINCE}),
-    "targets": ("reg:squarederror", several, {}, {"rounds": 2, "since": TARGETS_SINCE}),
+    "categorical-json": ("binary:logistic", binary, ONE_HOT, {"rounds": 2, "categorical": True, "json": True, "since": CATEGORIES_SINCE}),
+    "targets": ("reg:squarederror", several, {}, {"rounds": 1, "since": TARGETS_SINCE}),
     "vectors": ("reg:squarederror", several, VECTORS, {"since": VECTORS_SINCE}),
-    "vectors-json": ("reg:squarederror", several, VECTORS, {"json": True, "since": VECTORS_SINCE}),
-    "vectors-softprob": ("multi:softprob", classes, VECTORS | SOFTPROB, {"since": VECTORS_SINCE}),
+    "vectors-json": ("reg:squarederror", several, VECTORS, {"rounds": 2, "json": True, "since": VECTORS_SINCE}),
+    "vectors-softprob": ("multi:softprob", classes, VECTORS | SOFTPROB, {"rounds": 2, "since": VECTORS_SINCE}),
     "vectors-categorical": ("reg:squarederror", several, VECTORS | ONE_HOT, {"categorical": True, "since": VECTORS_SINCE, "until": (3, 1)}),
-    "vectors-forest": ("reg:squarederror", several, VECTORS | FOREST, {"rounds": 2, "since": VECTORS_SINCE}),
+    "vectors-quantiles": ("reg:quantileerror", plain, VECTORS | {"quantile_alpha": [0.1, 0.5, 0.9]}, {"since": VECTOR_QUANTILES_SINCE}),
+    "vectors-forest": ("reg:squarederror", several, VECTORS | FOREST, {"rounds": 1, "since": VECTORS_SINCE}),
 }
 
 
@@ -120,7 +128,7 @@ def data_matrix(rows, categorical, label=None):
     return xgboost.DMatrix(rows, label=label, feature_types=types, enable_categorical=True, nthread=1)
 
 
-def train(objective, label, parameters, rounds=4, patience=None, categorical=False):
+def train(objective, label, parameters, rounds=3, patience=None, categorical=False):
     """A booster and the rows to try it on, which hold cases that training had not."""
     rng = np.random.default_rng(17)
     rows = make_rows(TRAINING_ROWS + TRIED_ROWS, rng)

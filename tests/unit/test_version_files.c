@@ -7,7 +7,7 @@
 
 #define FOLDER_VERSIONS "tests/data/versions"
 
-enum { FILES_MIN = 150, VERSIONS_MIN = 12 };
+enum { FILES_MIN = 200, VERSIONS_MIN = 14 };
 
 static const char model_suffix[] = ".expected.json";
 
@@ -171,10 +171,11 @@ knows_what_is_too_new(void **state)
 		const char *too_old; /* or NULL */
 		const char *reads;
 	} files[] = {
-		{"1.0.2/softprob.json", NULL, "1.7.4"},       {"2.0.3/softprob.ubj", NULL, "1.7.4"},
-		{"2.0.3/vectors.ubj", "1.7.4", "2.0.0"},      {"3.0.5/vectors-softprob.ubj", "1.7.6", "2.1.4"},
-		{"3.1.3/squarederror.ubj", "3.0.5", "3.1.0"}, {"3.1.3/vectors.ubj", "3.0.5", "3.1.0"},
-		{"3.2.0/softmax.ubj", "2.1.4", "3.1.0"},      {"3.2.0/vectors-json.json", "3.1.3", "3.10.0"},
+		{"1.0.2/softprob.json", NULL, "1.7.4"},         {"2.0.3/softprob.ubj", NULL, "1.7.4"},
+		{"2.0.3/vectors.ubj", "1.7.4", "2.0.0"},        {"3.0.5/vectors-softprob.ubj", "1.7.6", "2.1.4"},
+		{"3.1.3/squarederror.ubj", "3.0.5", "3.1.0"},   {"3.1.3/vectors.ubj", "3.0.5", "3.1.0"},
+		{"3.3.0/softmax.ubj", "2.1.4", "3.1.0"},        {"3.4.1/dart.ubj", "3.3.0", "3.4.0"},
+		{"3.2.0/vectors-json.json", "3.1.3", "3.10.0"},
 	};
 	char path[PATH_MAX];
 	struct err_info info;
@@ -197,7 +198,8 @@ static void
 takes_no_harm(void **state)
 {
 	static const char *const paths[] = {"2.0.3/vectors.ubj",        "3.1.3/vectors-categorical.ubj", "3.2.0/vectors-json.json",
-										"3.2.0/vectors-forest.ubj", "1.0.2/softprob-dart.json",      "3.2.0/categorical.ubj"};
+										"3.2.0/vectors-forest.ubj", "1.0.2/softprob-dart.json",      "3.4.1/categorical.ubj",
+										"3.4.1/softprob-dart.ubj"};
 	char path[PATH_MAX];
 	size_t len;
 
@@ -263,15 +265,42 @@ checks_vectors(void **state)
 				  "the values of leaf 2 are not among the 1 of leaf_weights");
 }
 
+/* Weights make dart of a gbtree; there must be one for each tree. */
+static void
+checks_weights(void **state)
+{
+	static const char model[] =
+		"{\"learner\": {\"learner_model_param\": {\"base_score\": \"1\", \"num_feature\": \"1\"}, \"objective\": "
+		"{\"name\": \"reg:squarederror\"}, \"gradient_booster\": {\"name\": \"gbtree\", \"model\": "
+		"{\"weight_drop\": [%s], \"tree_info\": [0], \"trees\": [{\"left_children\": [-1], "
+		"\"right_children\": [-1], \"split_indices\": [0], \"split_conditions\": [8], \"default_left\": "
+		"[0]}]}}}}";
+	const float row = 0;
+	char text[1024];
+	float out;
+	struct forest *f;
+	struct err_info info;
+
+	(void)state;
+	(void)snprintf(text, sizeof text, model, "0.5");
+	check_err(text, forest_open(text, strlen(text), &f, &info), ERR_OK, &info);
+	forest_predict(f, BOOSTER_VALUE, &row, 1, &out);
+	check_integer(text, out == 5.0F, true);
+	forest_free(f);
+	(void)snprintf(text, sizeof text, model, "0.5, 1");
+	check_refused(text, "weight_drop has 2 entries for 1 trees");
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST("files saved by XGBoost 1.0 to 3.2 answer with the bits that each version gave, in a batch and alone",
+		TEST("files saved by XGBoost 1.0 to 3.4 answer with the bits that each version gave, in a batch and alone",
 			 answers_as_each_version),
 		TEST("a file that a library would misread is told from one that it reads", knows_what_is_too_new),
 		TEST("a damaged file of another version is refused or does no harm", takes_no_harm),
 		TEST("leaves of several values are read from either place, and refused where they are not there", checks_vectors),
+		TEST("dart's weights are read beside the trees of a gbtree, and there is one for each", checks_weights),
 	};
 
 	return cmocka_run_group_tests_name("version files", tests, NULL, NULL);

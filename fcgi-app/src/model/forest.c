@@ -276,7 +276,8 @@ take_head(struct forest *f, struct treefile_head *h, struct err_info *info)
 	if (f->bases == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu outputs", f->n_groups);
 	for (size_t i = 0; i < f->n_groups; i++)
-		f->bases[i] = transform_to_margin(f->transform, bases[h->n_bases == 1 ? 0 : i]);
+		f->bases[i] = bases[h->n_bases == 1 ? 0 : i];
+	transform_to_margins(f->transform, f->bases, f->n_groups);
 	f->shape = (struct booster_shape){
 		.n_features = h->n_features, .n_values = transform_is_class(f->transform) ? 1 : h->n_groups, .n_margins = h->n_groups};
 	memcpy(f->shape.objective, h->objective, sizeof f->shape.objective);

@@ -41,9 +41,10 @@ struct reading {
 	long long n_class;
 	long long n_target;
 	bool has_trees;
-	bool has_brackets;     /* base_score is an array in a string */
-	bool has_leaf_weights; /* vector leaves lie apart */
-	struct buf linear;     /* float32, of gblinear */
+	bool has_brackets;      /* base_score is an array in a string */
+	bool has_leaf_weights;  /* vector leaves lie apart */
+	bool has_model_weights; /* dart's weights lie in the model */
+	struct buf linear;      /* float32, of gblinear */
 };
 
 /* A member of an object, and what reads its value. */
@@ -484,6 +485,19 @@ read_tree_info(struct reading *in)
 }
 
 static enum err
+read_weights(struct reading *in)
+{
+	return read_array(in, &in->head->weights, FLOAT32, TREEFILE_TREES_MAX);
+}
+
+static enum err
+read_model_weights(struct reading *in)
+{
+	in->has_model_weights = true;
+	return read_weights(in);
+}
+
+static enum err
 read_linear(struct reading *in)
 {
 	return read_array(in, &in->linear, FLOAT32, LINEAR_MAX);
@@ -492,7 +506,8 @@ read_linear(struct reading *in)
 static enum err
 read_model(struct reading *in)
 {
-	static const struct member members[] = {{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
+	static const struct member members[] = {
+		{"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}, {"weight_drop", read_model_weights}};
 
 	return READ_MEMBERS(in, members);
 }
@@ -504,12 +519,6 @@ read_kind(struct reading *in)
 }
 
 static enum err
-read_weights(struct reading *in)
-{
-	return read_array(in, &in->head->weights, FLOAT32, TREEFILE_TREES_MAX);
-}
-
-static enum err
 read_gbtree(struct reading *in)
 {
 	static const struct member members[] = {{"model", read_model}};
@@ -517,7 +526,10 @@ read_gbtree(struct reading *in)
 	return READ_MEMBERS(in, members);
 }
 
-/* {"name": "gbtree", "model": …}, or {"name": "dart", "gbtree": {"name": "gbtree", "model": …}, "weight_drop": […]} */
+/*
+ * {"name": "gbtree", "model": …}, or {"name": "dart", "gbtree": {"name": "gbtree", "model": …}, "weight_drop": […]}; dart of XGBoost 3.3 may be a
+ * "gbtree" with "weight_drop" beside "model", and since 3.4 it is one with "weight_drop" in "model".
+ */
 static enum err
 read_booster(struct reading *in)
 {
@@ -673,7 +685,7 @@ check_head(struct reading *in)
 	for (size_t i = 0; i < h->n_trees; i++)
 		if (groups[i] < 0 || (size_t)groups[i] >= h->n_groups)
 			return modelfile_fail(&in->file, "tree %zu is of output %d of %zu", i, groups[i], h->n_groups);
-	if (strcmp(h->kind, "dart") == 0 && h->weights.len != h->n_trees * sizeof(float))
+	if ((strcmp(h->kind, "dart") == 0 || h->weights.len > 0) && h->weights.len != h->n_trees * sizeof(float))
 		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
 	if (h->n_bases != 1 && h->n_bases != h->n_groups)
 		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
@@ -795,6 +807,10 @@ treefile_head_release(struct treefile_head *head)
 static const char *
 oldest_reader(const struct reading *in)
 {
+	if (in->has_model_weights)
+		return "3.4.0";
+	if (in->head->weights.len > 0 && strcmp(in->head->kind, "gbtree") == 0)
+		return "3.3.0";
 	if (in->has_leaf_weights)
 		return "3.2.0";
 	if (in->has_brackets)

@@ -38,7 +38,7 @@ struct treefile_head {
 	size_t n_trees;
 	size_t n_leaf_values; /* 1; or n_groups: vector leaves, each tree adds to every output */
 	struct buf groups;    /* int32 a tree: the output that it adds to; of no meaning with vector leaves */
-	struct buf weights;   /* float32 a tree, with dart; else empty */
+	struct buf weights;   /* float32 a tree, of dart, which may be called gbtree; else empty */
 };
 
 /*
@@ -88,8 +88,8 @@ void treefile_head_release(struct treefile_head *head);
 /*
  * Whether the file may be given to the XGBoost of the version `library`. ERR_BAD_MODEL where a tree, or the weights of gblinear, would lead it out
  * of its memory or round in a circle: XGBoost checks no index. ERR_UNSUPPORTED_MODEL where it would misread the file without a word, since it is
- * too old: vector leaves are known since 2.0 and lie elsewhere since 3.2, base_score is an array in a string since 3.1. What is otherwise no
- * forest passes.
+ * too old: vector leaves are known since 2.0 and lie elsewhere since 3.2, base_score is an array in a string since 3.1, dart's weights may lie
+ * elsewhere since 3.3. What is otherwise no forest passes.
  */
 enum err treefile_check(const void *bytes, size_t len, const char *library, struct err_info *info);
 
