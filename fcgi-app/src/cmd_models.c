@@ -28,11 +28,12 @@ static const struct options_row rows[] = {
 	{"golden", TEXT(golden), .initial = "", .value = "FILE",
 	 .help = "With import: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null "
 			 "is a missing "
-			 "value. The import fails where this libxgboost answers anything else."},
+			 "value. The import fails where it is answered otherwise here."},
 	{"promote", FLAG(promote), .help = "With import: make the new version the champion."},
 	{"unproven", FLAG(unproven),
 	 .help =
-		 "With import and --promote, but no --golden: serve it although nothing shows that it answers here as where it was made."},
+		 "With import, but no --golden: promote it, or take a file that libxgboost is too old for, although nothing shows that it "
+		 "answers here as where it was made."},
 	{"drop", FLAG(drop), .help = "With alias: drop the alias instead of setting it."},
 };
 

@@ -181,7 +181,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct forest *f;
 	struct err_info info = {0};
 	struct err_info why = {0};
-	enum err checked = treefile_check(copy, len, &why);
+	enum err checked = treefile_check(copy, len, "99", &why);
 	enum err e = forest_open(copy, len, &f, &info);
 
 	FUZZ_CHECK(e != ERR_OK || checked == ERR_OK, "a forest, but not to be given to XGBoost: %s", why.text);

@@ -479,6 +479,88 @@ def test_bad_golden_file(store, content):
     assert listed(store) == {}
 
 
+# Files of other versions of XGBoost
+
+def of_version(version):
+    """The files that a version saved: kind → (model file, what the version answered)."""
+    found = {}
+    for path in sorted((models.OTHER_VERSIONS / version).glob("*.expected.json")):
+        kind = path.name.split(".")[0]
+        (file,) = set(path.parent.glob(f"{kind}.*")) - {path}
+        found[kind] = (file, path.read_text())
+    return found
+
+
+def own_golden(text, change=None):
+    """A file for --golden of what a version answered itself."""
+    expected = json.loads(text)
+    golden = {"inputs": expected["rows"], "outputs": expected["predictions"]}
+    if change:
+        change(golden)
+    return written(json.dumps(golden).encode(), "golden.json")
+
+
+TOO_NEW = "3.4.1"       # for libxgboost 1.7.4, all of them
+SUMMED_OTHERWISE = "1.0.2"      # in the last bits; see tests/unit/test_version_files.c
+
+
+@pytest.mark.limit(90)
+@pytest.mark.parametrize("version", [SUMMED_OTHERWISE, "2.0.3", TOO_NEW])
+def test_other_versions(version):
+    """Files of an older and of newer XGBoosts, proven by their own answers, are served by the forest with these"""
+    store, files = models.Store("others"), of_version(version)
+    assert len(files) >= 10
+    for kind, (file, text) in files.items():
+        done(futaie_models(store, "import", kind, file, "--promote", "--golden", own_golden(text)))
+        assert json.loads((store.folder(kind) / "proof.json").read_text())["scorer"] == "forest"
+    with stack.Futaie(store) as app:
+        for kind, (_, text) in files.items():
+            body = json.dumps({"features": json.loads(text)["rows"]})
+            for path, key in (("predict", "predictions"), ("predict?output=margin", "margins")):
+                reply = app.request("POST", f"/models/{kind}/{path}", body, "application/json")
+                assert reply.status == 200, reply
+                if version != SUMMED_OTHERWISE:
+                    assert bits.of_all(bits.loads(reply.text())["predictions"]) == bits.of_all(bits.loads(text)[key]), kind
+
+
+@pytest.mark.parametrize("kind", ["vectors", "squarederror", "softprob-dart"])
+def test_too_new_without_golden(store, kind):
+    """A file that libxgboost is too old for cannot be proven without --golden: refused, unless --unproven is given"""
+    file, text = of_version(TOO_NEW)[kind]
+    refused(futaie_models(store, "import", MODEL, file), "could not be proven", TOO_NEW, "--golden", "--unproven")
+    assert listed(store) == {}
+    done(futaie_models(store, "import", MODEL, file, "--unproven", "--promote"))
+    assert store.manifest(MODEL)["golden"]["unproven"] is True
+    assert "scorer forest: libxgboost" in done(futaie_models(store, "verify", MODEL))
+    done(futaie_models(store, "import", MODEL, file, "--golden", own_golden(text)))
+    proven = done(futaie_models(store, "show", MODEL)).splitlines()
+    column = proven[0].index("PROVEN")
+    assert [line[column:column + 7].strip() for line in proven[1:]] == ["no", "yes"], proven
+
+
+def off_in_a_list(golden):
+    golden["outputs"][7][1] += 0.01
+
+
+def test_too_new_with_wrong_golden(store):
+    """A file that libxgboost is too old for is refused where its golden rows are not what the forest answers"""
+    file, text = of_version(TOO_NEW)["vectors"]
+    refused(futaie_models(store, "import", MODEL, file, "--golden", own_golden(text, off_in_a_list)), "golden row 7")
+    assert listed(store) == {}
+
+
+def test_names_of_a_too_new_file(store):
+    """The names in a file that libxgboost is too old for are its features, and a manifest with others is refused"""
+    file, text = of_version(TOO_NEW)["vectors-json"]
+    names, tree = ["Größe", 'a"b', "c\\d", "\u20ac\U0001f333", "x"], json.loads(file.read_text())
+    tree["learner"] |= {"feature_names": names, "feature_types": ["float", "int", "q", "i", "float"]}
+    changed = written(json.dumps(tree).encode(), "model.json")
+    done(futaie_models(store, "import", MODEL, changed, "--golden", own_golden(text)))
+    assert [(f["name"], f["type"]) for f in store.manifest(MODEL)["features"]] == list(zip(names, tree["learner"]["feature_types"]))
+    store.change_manifest(MODEL, "1", other_features)
+    refused(futaie_models(store, "verify", MODEL), "Größe")
+
+
 # Files that are no model
 
 def fifo():
@@ -793,16 +875,16 @@ def test_other_things_stay(three):
 
 # Files and names that are not what they seem
 
-NEWER_SCORE = {"a number in brackets": "[7.5E-1]", "several": "[7.5E-1,2.5E-1]"}
+NEWER_SCORE = {"a number in brackets": ("[7.5E-1]", "3.1.0"), "several": ("[7.5E-1,2.5E-1]", "base_score has 2 values")}
 
 
-@pytest.mark.parametrize("score", NEWER_SCORE.values(), ids=NEWER_SCORE.keys())
-def test_newer_file(store, score):
-    """A file of XGBoost 3.1, whose base_score libxgboost 1.7.4 misreads in silence, is refused, and the sentence names its version"""
+@pytest.mark.parametrize("score, hint", NEWER_SCORE.values(), ids=NEWER_SCORE.keys())
+def test_newer_file(store, score, hint):
+    """A file of XGBoost 3.1, whose base_score libxgboost 1.7.4 misreads in silence, is refused where nothing proves it, and the sentence says why"""
     tree = json.loads(model_file(JSON_FIXTURE).read_text())
     tree["learner"]["learner_model_param"]["base_score"] = score
     tree["version"] = [3, 1, 0]
-    refused(futaie_models(store, "import", MODEL, written(json.dumps(tree).encode(), "model.json")), "3.1.0")
+    refused(futaie_models(store, "import", MODEL, written(json.dumps(tree).encode(), "model.json")), hint)
     assert listed(store) == {}
 
 

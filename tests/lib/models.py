@@ -8,6 +8,7 @@ from lib import stack
 SHIPPED = stack.ROOT / "models"
 FIXTURES = stack.ROOT / "tests" / "data" / "fixtures"
 EXPECTED = stack.ROOT / "tests" / "data" / "expected"
+OTHER_VERSIONS = stack.ROOT / "tests" / "data" / "versions"
 DATA = stack.ROOT / "tests" / "data"
 
 CALIFORNIA = "california-housing"

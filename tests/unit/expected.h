@@ -48,12 +48,9 @@ expected_matrix(const cJSON *list, size_t *n, size_t *width)
 }
 
 static inline void
-expected_init(struct expected *x, const char *name)
+expected_read(struct expected *x, const char *path)
 {
-	char path[PATH_MAX];
 	size_t n;
-
-	(void)snprintf(path, sizeof path, FOLDER_EXPECTED "/%s.json", name);
 	cJSON *tree = folder_read_json(path);
 	x->rows = expected_matrix(cJSON_GetObjectItemCaseSensitive(tree, "rows"), &x->n_rows, &x->n_features);
 	x->predictions = expected_matrix(cJSON_GetObjectItemCaseSensitive(tree, "predictions"), &n, &x->n_values);
@@ -61,6 +58,15 @@ expected_init(struct expected *x, const char *name)
 	x->margins = expected_matrix(cJSON_GetObjectItemCaseSensitive(tree, "margins"), &n, &x->n_margins);
 	assert_int_equal(n, x->n_rows);
 	cJSON_Delete(tree);
+}
+
+static inline void
+expected_init(struct expected *x, const char *name)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof path, FOLDER_EXPECTED "/%s.json", name);
+	expected_read(x, path);
 }
 
 static inline void

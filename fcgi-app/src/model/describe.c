@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "model/booster.h"
+#include "model/forest.h"
 #include "model/model.h"
 #include "model/sample.h"
 #include "model/treefile.h"
@@ -159,10 +160,43 @@ finish_column(struct columns *all, size_t i, bool only_these)
 		qsort(c->values, c->n, sizeof *c->values, compare);
 }
 
-static enum err
-make_up_rows(const struct booster *b, float *rows, struct err_info *info)
+/* A model file, loaded one way or the other. */
+struct loaded {
+	struct booster *booster; /* owned; or NULL */
+	struct forest *forest;   /* owned; where libxgboost is too old for the file; or NULL */
+};
+
+static const struct booster_shape *
+shape_of(const struct loaded *l)
 {
-	size_t n = booster_shape(b)->n_features;
+	return l->booster != NULL ? booster_shape(l->booster) : forest_shape(l->forest);
+}
+
+static const char *const *
+types_of(const struct loaded *l)
+{
+	return l->booster != NULL ? booster_feature_types(l->booster) : forest_feature_types(l->forest);
+}
+
+static const char *const *
+names_of(const struct loaded *l)
+{
+	return l->booster != NULL ? booster_feature_names(l->booster) : forest_feature_names(l->forest);
+}
+
+static enum err
+find_splits(const struct loaded *l, struct columns *all, struct err_info *info)
+{
+	if (l->booster != NULL)
+		return booster_splits(l->booster, note_split, all, info);
+	forest_splits(l->forest, note_split, all);
+	return ERR_OK;
+}
+
+static enum err
+make_up_rows(const struct loaded *l, float *rows, struct err_info *info)
+{
+	size_t n = shape_of(l)->n_features;
 	const char *const *types;
 	uint64_t random = 1;
 	struct columns all = {.of = calloc(n, sizeof *all.of), .n = n};
@@ -172,8 +206,8 @@ make_up_rows(const struct booster *b, float *rows, struct err_info *info)
 	if (all.of == NULL || columns == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu features", n);
 	else
-		e = booster_splits(b, note_split, &all, info);
-	types = booster_feature_types(b);
+		e = find_splits(l, &all, info);
+	types = types_of(l);
 	for (size_t i = 0; i < n && e == ERR_OK; i++) {
 		bool only_these = types != NULL && strcmp(types[i], "c") == 0;
 		finish_column(&all, i, only_these);
@@ -216,53 +250,86 @@ write_matrix(struct buf *json, const float *values, size_t width)
 	buf_char(json, ']');
 }
 
+/* Values of made-up rows. */
 static enum err
-describe_booster(const struct booster *b, struct buf *json, struct err_info *info)
+ask(const struct loaded *l, const float *rows, float *outputs, struct err_info *info)
 {
-	const struct booster_shape *shape = booster_shape(b);
 	struct booster_caller caller;
+
+	if (l->booster == NULL) {
+		forest_predict(l->forest, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs);
+		return ERR_OK;
+	}
+	enum err e = booster_caller_init(&caller, info);
+	if (e == ERR_OK)
+		e = booster_predict(l->booster, &caller, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs, info);
+	booster_caller_release(&caller);
+	return e;
+}
+
+static enum err
+describe_loaded(const struct loaded *l, struct buf *json, struct err_info *info)
+{
+	const struct booster_shape *shape = shape_of(l);
 	float *rows = calloc(DESCRIBE_ROWS * shape->n_features, sizeof *rows);
 	float *outputs = calloc(DESCRIBE_ROWS * shape->n_values, sizeof *outputs);
-	enum err e = booster_caller_init(&caller, info);
+	enum err e = ERR_OK;
 
-	if (e == ERR_OK && (rows == NULL || outputs == NULL))
+	if (rows == NULL || outputs == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	if (e == ERR_OK)
-		e = make_up_rows(b, rows, info);
+		e = make_up_rows(l, rows, info);
 	if (e == ERR_OK)
-		e = booster_predict(b, &caller, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs, info);
+		e = ask(l, rows, outputs, info);
 	if (e == ERR_OK) {
-		buf_printf(json, "{\"objective\":\"%s\",\"n_features\":%zu,", shape->objective, shape->n_features);
-		write_texts(json, "names", booster_feature_names(b), shape->n_features);
-		write_texts(json, "types", booster_feature_types(b), shape->n_features);
+		buf_printf(json, "{\"objective\":\"%s\",\"n_features\":%zu,\"loads\":%s,", shape->objective, shape->n_features,
+				   l->booster != NULL ? "true" : "false");
+		write_texts(json, "names", names_of(l), shape->n_features);
+		write_texts(json, "types", types_of(l), shape->n_features);
 		buf_str(json, "\"golden\":{\"inputs\":");
 		write_matrix(json, rows, shape->n_features);
 		buf_str(json, ",\"outputs\":");
 		write_matrix(json, outputs, shape->n_values);
 		buf_str(json, "}}");
 	}
-	booster_caller_release(&caller);
 	free(rows);
 	free(outputs);
 	return e;
+}
+
+/* A file of a newer XGBoost that libxgboost refuses, or would misread, may be a forest all the same. */
+static enum err
+load(struct loaded *l, const struct buf *bytes, struct err_info *info)
+{
+	char library[16];
+	char saved_by[16];
+	struct err_info why;
+
+	*l = (struct loaded){0};
+	(void)booster_library_version(library);
+	enum err e = treefile_check(bytes->data, bytes->len, library, info);
+	if (e == ERR_OK)
+		e = booster_open(bytes->data, bytes->len, &l->booster, info);
+	if (e == ERR_OK || strverscmp(describe_version(bytes->data, bytes->len, saved_by), library) <= 0)
+		return e;
+	return forest_open(bytes->data, bytes->len, &l->forest, &why) == ERR_OK ? ERR_OK : e;
 }
 
 enum err
 describe_file(const char *path, struct buf *json, struct err_info *info)
 {
 	struct buf bytes;
-	struct booster *b = NULL;
+	struct loaded l = {0};
 
 	buf_init(&bytes, MODEL_FILE_MAX);
 	enum err e = files_read(path, &bytes, info);
 	if (e == ERR_OK)
-		e = treefile_check(bytes.data, bytes.len, info);
-	if (e == ERR_OK)
-		e = booster_open(bytes.data, bytes.len, &b, info);
+		e = load(&l, &bytes, info);
 	buf_release(&bytes);
 	if (e == ERR_OK)
-		e = describe_booster(b, json, info);
-	booster_free(b);
+		e = describe_loaded(&l, json, info);
+	booster_free(l.booster);
+	forest_free(l.forest);
 	if (e == ERR_OK && !buf_ok(json))
 		e = err_set(info, ERR_BAD_MODEL, "its description is too large");
 	return e;

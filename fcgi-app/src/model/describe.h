@@ -26,8 +26,8 @@ enum describe_kind describe_kind(const char *bytes, size_t len);
 const char *describe_version(const char *bytes, size_t len, char out[16]);
 
 /*
- * Loads the model file `path` and appends what it is to `json`: {"objective", "names": [...] or null, "types": [...] or null, "n_features",
- * "golden": {"inputs": [[…]], "outputs": […]}}. The golden rows are made up, between the numbers at which the trees split, and so are their
+ * Loads the model file with libxgboost, or where that is too old for it as a forest, `path` and appends what it is to `json`: {"objective", "names": [...] or null, "types": [...] or null, "n_features",
+ * "loads": whether libxgboost can, "golden": {"inputs": [[…]], "outputs": […]}}. The golden rows are made up, between the numbers at which the trees split, and so are their
  * outputs: they show that the model answers the same later, not that it answers right. XGBoost may crash on the file: see trial.h.
  */
 enum err describe_file(const char *path, struct buf *json, struct err_info *info);

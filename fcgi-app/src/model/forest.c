@@ -24,6 +24,12 @@ enum {
 /* The lanes' walks lie side by side in registers only where their loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 8")
 
+/* A text for each feature, or none. */
+struct texts {
+	char *bytes;       /* owned */
+	const char **list; /* owned; or NULL */
+};
+
 struct forest {
 	struct booster_shape shape;
 	const struct transform *transform;
@@ -45,6 +51,8 @@ struct forest {
 	struct ranks *ranks;                 /* owned; for blocks of rows; or NULL */
 	struct verdicts *verdicts;           /* owned; for single rows; or NULL */
 	struct contributions *contributions; /* owned; or NULL where the file has no covers */
+	struct texts names;
+	struct texts types;
 };
 
 /* Its arrays grow while the file is read, and are cut to size then. */
@@ -54,6 +62,8 @@ struct builder {
 	size_t cap_nodes;
 	size_t cap_sets;
 	size_t cap_words;
+	size_t n_added;  /* nodes of the last tree */
+	size_t output;   /* with vector leaves: whose values are taken */
 	uint32_t *order; /* owned; the file's nodes in the order of ours */
 	size_t cap_order;
 	bool no_covers; /* some tree has none */
@@ -105,7 +115,7 @@ add_node(struct builder *b, const struct treefile_tree *t, struct forest_node *n
 
 	if (t->left[from] < 0) {
 		*node = (struct forest_node){.split = NAN};
-		leaves[to] = t->value[from];
+		leaves[to] = treefile_leaf(t, from, b->output);
 		return;
 	}
 	*node = (struct forest_node){.split = t->value[from], .feature = (uint16_t)t->feature[from], .child = (uint16_t)(*n - to)};
@@ -189,19 +199,15 @@ check_splits(const struct treefile_tree *t, size_t number, struct err_info *info
 	return ERR_OK;
 }
 
+/* Adds the tree with the values that its leaves have for the builder's output. */
 static enum err
-add_tree(void *context, size_t number, const struct treefile_tree *t, struct err_info *info)
+add_scalar_tree(struct builder *b, const struct treefile_tree *t, struct forest_tree *tree)
 {
-	struct builder *b = context;
 	struct forest *f = b->f;
 	size_t n = 1;
 
-	if (t->n > NODES_MAX)
-		return err_set(info, ERR_UNSUPPORTED_MODEL, "tree %zu has %zu nodes; %d are the most of a compiled one", number, t->n,
-					   NODES_MAX);
 	if (f->n_nodes + t->n > UINT32_MAX || !reserve(b, t))
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for tree %zu", number);
-	struct forest_tree *tree = &f->trees[f->n_trees];
+		return ERR_OUT_OF_MEMORY;
 	*tree = (struct forest_tree){.first = (uint32_t)f->n_nodes, .depth = (uint16_t)t->depth, .categorical = FOREST_NO_SETS};
 	b->order[0] = 0;
 	for (size_t to = 0; to < n; to++)
@@ -209,13 +215,38 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 	b->no_covers |= t->cover == NULL;
 	for (size_t to = 0; to < n; to++)
 		f->covers[f->n_nodes + to] = t->cover != NULL ? t->cover[b->order[to]] : 0;
-	enum err e = check_splits(t, number, info);
-	if (e == ERR_OK && t->n_categorical > 0) {
-		tree->categorical = (uint32_t)f->n_sets;
-		e = add_sets(b, t, n, info);
-	}
 	f->n_nodes += n;
-	f->n_trees++;
+	b->n_added = n;
+	return ERR_OK;
+}
+
+/*
+ * A tree of vector leaves becomes one tree for each output: the sums of each output are then XGBoost's. It has as many leaves in all as the file
+ * has values of leaves. They ask for the same categories, whose sets they share.
+ */
+static enum err
+add_tree(void *context, size_t number, const struct treefile_tree *t, struct err_info *info)
+{
+	struct builder *b = context;
+	struct forest *f = b->f;
+	uint32_t sets = FOREST_NO_SETS;
+	enum err e = ERR_OK;
+
+	if (t->n > NODES_MAX)
+		return err_set(info, ERR_UNSUPPORTED_MODEL, "tree %zu has %zu nodes; %d are the most of a compiled one", number, t->n,
+					   NODES_MAX);
+	e = check_splits(t, number, info);
+	for (b->output = 0; b->output < t->n_leaf_values && e == ERR_OK; b->output++) {
+		struct forest_tree tree;
+		if (add_scalar_tree(b, t, &tree) != ERR_OK)
+			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for tree %zu", number);
+		if (b->output == 0 && t->n_categorical > 0) {
+			sets = (uint32_t)f->n_sets;
+			e = add_sets(b, t, b->n_added, info);
+		}
+		tree.categorical = sets;
+		f->trees[f->n_trees++] = tree;
+	}
 	return e;
 }
 
@@ -239,18 +270,36 @@ view(const struct forest *f)
 
 /* Dart::PredictBatchImpl adds leaf times weight, rounded once each: the product may as well be made now. */
 static void
-weigh_leaves(struct forest *f, const float *weights)
+weigh_leaves(struct forest *f, const float *weights, size_t n_leaf_values)
 {
 	const struct forest_view v = view(f);
 
 	for (size_t tree = 0; tree < f->n_trees; tree++)
 		for (size_t i = 0; i < forest_tree_nodes(&v, tree); i++)
-			f->leaves[f->trees[tree].first + i] *= weights[tree];
+			f->leaves[f->trees[tree].first + i] *= weights[tree / n_leaf_values];
+}
+
+/* Takes the texts over from the head, unless they are not one for each feature. */
+static enum err
+take_texts(struct texts *out, struct treefile_texts *texts, size_t n_features, struct err_info *info)
+{
+	if (texts->n != n_features)
+		return ERR_OK;
+	out->list = calloc(texts->n, sizeof *out->list);
+	if (out->list == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the features");
+	out->bytes = texts->bytes.data;
+	texts->bytes.data = NULL;
+	buf_release(&texts->bytes);
+	const char *next = out->bytes;
+	for (size_t i = 0; i < texts->n; i++, next += strlen(next) + 1)
+		out->list[i] = next;
+	return ERR_OK;
 }
 
 /* What the head of the file says, once all of it was read. */
 static enum err
-take_head(struct forest *f, const struct treefile_head *h, struct err_info *info)
+take_head(struct forest *f, struct treefile_head *h, struct err_info *info)
 {
 	const int32_t *groups = (const int32_t *)(const void *)h->groups.data;
 	const float *bases = (const float *)(const void *)h->bases.data;
@@ -264,19 +313,21 @@ take_head(struct forest *f, const struct treefile_head *h, struct err_info *info
 	f->n_features = h->n_features;
 	f->n_groups = h->n_groups;
 	for (size_t i = 0; i < f->n_trees; i++)
-		f->trees[i].group = (uint16_t)groups[i];
+		f->trees[i].group = (uint16_t)(h->n_leaf_values > 1 ? i % h->n_leaf_values : (size_t)groups[i]);
 	f->bases = calloc(f->n_groups, sizeof *f->bases);
 	if (f->bases == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu outputs", f->n_groups);
 	for (size_t i = 0; i < f->n_groups; i++)
-		f->bases[i] = transform_to_margin(f->transform, bases[h->n_bases == 1 ? 0 : i]);
+		f->bases[i] = bases[h->n_bases == 1 ? 0 : i];
+	transform_to_margins(f->transform, f->bases, f->n_groups);
 	f->shape = (struct booster_shape){
 		.n_features = h->n_features, .n_values = transform_is_class(f->transform) ? 1 : h->n_groups, .n_margins = h->n_groups};
 	memcpy(f->shape.objective, h->objective, sizeof f->shape.objective);
 	memcpy(f->shape.kind, h->kind, sizeof f->shape.kind);
 	if (h->weights.len > 0)
-		weigh_leaves(f, (const float *)(const void *)h->weights.data);
-	return ERR_OK;
+		weigh_leaves(f, (const float *)(const void *)h->weights.data, h->n_leaf_values);
+	enum err e = take_texts(&f->names, &h->names, h->n_features, info);
+	return e == ERR_OK ? take_texts(&f->types, &h->types, h->n_features, info) : e;
 }
 
 /* The trees by their outputs. */
@@ -400,6 +451,10 @@ forest_free(struct forest *f)
 	contributions_free(f->contributions);
 	ranks_free(f->ranks);
 	verdicts_free(f->verdicts);
+	free(f->names.bytes);
+	free(f->names.list);
+	free(f->types.bytes);
+	free(f->types.list);
 	free(f);
 }
 
@@ -407,6 +462,18 @@ const struct booster_shape *
 forest_shape(const struct forest *f)
 {
 	return &f->shape;
+}
+
+const char *const *
+forest_feature_names(const struct forest *f)
+{
+	return f->names.list;
+}
+
+const char *const *
+forest_feature_types(const struct forest *f)
+{
+	return f->types.list;
 }
 
 size_t

@@ -25,10 +25,10 @@
 struct forest;
 
 /* Counts up with every change of the code that scores: what an older one was proven to answer is to be proven again. */
-enum { FOREST_REVISION = 2 };
+enum { FOREST_REVISION = 3 };
 
 /*
- * What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, vector leaves, trees of more than 65,535 nodes, more than 64 MiB of categories); a damaged
+ * What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, trees of more than 65,535 nodes, more than 64 MiB of categories); a damaged
  * file ERR_BAD_MODEL.
  */
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
@@ -43,6 +43,11 @@ const char *forest_isa_name(const struct forest *f);
 /* Borrowed; as booster_shape() of the same file. */
 const struct booster_shape *forest_shape(const struct forest *f);
 
+/* As booster_feature_names() and booster_feature_types() of the same file, valid until forest_free(). */
+const char *const *forest_feature_names(const struct forest *f);
+const char *const *forest_feature_types(const struct forest *f);
+
+/* Compiled trees: one of vector leaves counts once for each output. */
 size_t forest_trees(const struct forest *f);
 
 /*

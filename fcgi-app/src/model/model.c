@@ -23,14 +23,14 @@ struct model {
 static enum err load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err_info *info);
 static enum err prove(const struct model *m, struct err_info *info);
 
-/* A library does not always say that a file is too new for it: XGBoost 3.1 writes base_score in a form that older ones misread. */
+/* A library does not always say that a file is too new for it. */
 static enum err
 explain_age(const struct model *m, enum err e, struct err_info *info)
 {
 	char library[16];
 	struct err_info why = *info;
 
-	if (strverscmp(m->manifest.xgboost_version, booster_library_version(library)) <= 0)
+	if (e == ERR_UNSUPPORTED_MODEL || strverscmp(m->manifest.xgboost_version, booster_library_version(library)) <= 0)
 		return e;
 	return err_set(info, e, "it was saved by XGBoost %s, which is newer than the %s here: %s", m->manifest.xgboost_version, library,
 				   why.text);
@@ -222,6 +222,7 @@ load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err
 {
 	char path[PATH_MAX];
 	char sha256[FILES_SHA256_HEX];
+	char library[16];
 	struct buf bytes;
 
 	if (!files_join(path, sizeof path, dir, m->manifest.model_file))
@@ -235,7 +236,7 @@ load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err
 						path, sha256, m->manifest.sha256);
 		else if (scorer == MODEL_FOREST)
 			e = forest_open(bytes.data, bytes.len, &m->forest, info);
-		else if ((e = treefile_check(bytes.data, bytes.len, info)) == ERR_OK)
+		else if ((e = treefile_check(bytes.data, bytes.len, booster_library_version(library), info)) == ERR_OK)
 			e = booster_open(bytes.data, bytes.len, &m->booster, info);
 	}
 	buf_release(&bytes);
@@ -247,8 +248,7 @@ static enum err
 check_names(const struct model *m, struct err_info *info)
 {
 	const struct features *f = &m->manifest.features;
-	const char *const *names =
-		m->booster != NULL ? booster_feature_names(m->booster) : NULL; /* a forest's were compared in its trial */
+	const char *const *names = m->booster != NULL ? booster_feature_names(m->booster) : forest_feature_names(m->forest);
 
 	for (size_t i = 0; names != NULL && i < f->n; i++)
 		if (strcmp(names[i], f->names[i]) != 0)

@@ -23,13 +23,13 @@ struct model;
 /* Which code answers for a model. */
 enum model_scorer {
 	MODEL_XGBOOST, /* libxgboost: any model that it loads */
-	MODEL_FOREST   /* our own, without libxgboost: trees that a trial has shown to answer with the same bits (trial.h) */
+	MODEL_FOREST /* our own, without libxgboost: trees that a trial has shown to answer with the same bits, or to be too new for it (trial.h) */
 };
 
 /*
  * Opens STORE/NAME/VERSION and proves it: the manifest is whole, the model file has the recorded sha256, the scorer loads it, its features
  * are as many as the manifest names, and the golden rows give the recorded outputs. On failure there is no model, and the sentence
- * says which step failed. ERR_UNSUPPORTED_MODEL where MODEL_FOREST cannot answer for it.
+ * says which step failed. ERR_UNSUPPORTED_MODEL where the scorer cannot answer for it: libxgboost where it is too old.
  */
 enum err model_open(const char *store, const char *name, const char *version, enum model_scorer scorer, struct model **out,
 					struct err_info *info);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/describe.h"
 
 enum { NUMBER_MAX = 64 /* characters of a number in JSON */ };
@@ -410,6 +411,18 @@ modelfile_float(struct modelfile *r, const struct modelfile_array *a, float *out
 	return e;
 }
 
+/* A JSON string with its quotes, whose escapes are to be read. */
+static enum err
+decode(struct modelfile *r, const unsigned char *quoted, size_t len, char *out, size_t cap)
+{
+	struct json_reader json;
+	struct err_info why;
+	size_t size;
+
+	json_init(&json, (const char *)quoted, len, &why);
+	return json_string(&json, out, cap, &size) == ERR_OK ? ERR_OK : modelfile_fail(r, "a string is not right: %.80s", why.text);
+}
+
 enum err
 modelfile_string(struct modelfile *r, char *out, size_t cap)
 {
@@ -423,9 +436,12 @@ modelfile_string(struct modelfile *r, char *out, size_t cap)
 		r->p++;
 	}
 	e = take_text(r, &text, &len);
-	if (e == ERR_OK)
-		copy_text(text, len, out, cap);
-	return e;
+	if (e != ERR_OK)
+		return e;
+	if (!r->binary && memchr(text, '\\', len) != NULL)
+		return decode(r, text - 1, len + 2, out, cap);
+	copy_text(text, len, out, cap);
+	return ERR_OK;
 }
 
 static enum err skip_array(struct modelfile *r);

@@ -71,7 +71,7 @@ uint64_t modelfile_bound(const struct modelfile *r, const struct modelfile_array
 enum err modelfile_integer(struct modelfile *r, const struct modelfile_array *a, int64_t *out);
 enum err modelfile_float(struct modelfile *r, const struct modelfile_array *a, float *out);
 
-/* The text of a string, cut to fit, NUL-terminated; bytes that are no UTF-8 are taken as they are. */
+/* The text of a string, its escapes read, cut to fit, NUL-terminated; bytes that are no UTF-8 are taken as they are. */
 enum err modelfile_string(struct modelfile *r, char *out, size_t cap);
 
 /* Passes over a value, whatever it is. */

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum kind { IDENTITY, LOGISTIC, EXP, HINGE, SOFTMAX, SOFTPROB };
+enum kind { IDENTITY, LOGISTIC, EXP, HINGE, SOFTMAX, SOFTPROB, EXPECTILES };
 
 struct transform {
 	const char *objective;
@@ -19,6 +19,7 @@ static const struct transform transforms[] = {
 	{"reg:pseudohubererror", IDENTITY, IDENTITY},
 	{"reg:absoluteerror", IDENTITY, IDENTITY},
 	{"reg:quantileerror", IDENTITY, IDENTITY},
+	{"reg:expectileerror", EXPECTILES, EXPECTILES},
 	{"reg:logistic", LOGISTIC, LOGISTIC},
 	{"binary:logistic", LOGISTIC, LOGISTIC},
 	{"binary:logitraw", IDENTITY, IDENTITY},
@@ -44,12 +45,46 @@ transform_find(const char *objective)
 	return NULL;
 }
 
-float
-transform_to_margin(const struct transform *t, float base_score)
+/* Since XGBoost 3.3: the margin of an expectile but the first is what softplus makes the step from the one before, which is never below this. */
+static const float expectile_step = 1e-6F;
+
+static float
+softplus(float x)
 {
-	if (t->margin == LOGISTIC)
-		return -logf(1.0F / base_score - 1.0F);
-	return t->margin == EXP ? logf(base_score) : base_score;
+	return fmaxf(x, 0) + log1pf(expf(-fabsf(x)));
+}
+
+static float
+softplus_inverse(float y)
+{
+	return y + logf(-expm1f(-y));
+}
+
+static void
+expectiles(float *values, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		values[i] = values[i - 1] + (expectile_step + softplus(values[i]));
+}
+
+static void
+expectiles_to_margins(float *values, size_t n)
+{
+	for (size_t i = n; i-- > 1;)
+		values[i] = softplus_inverse(fmaxf(values[i] - values[i - 1] - expectile_step, expectile_step));
+}
+
+void
+transform_to_margins(const struct transform *t, float *values, size_t n_groups)
+{
+	if (t->margin == EXPECTILES)
+		expectiles_to_margins(values, n_groups);
+	for (size_t i = 0; i < n_groups; i++) {
+		if (t->margin == LOGISTIC)
+			values[i] = -logf(1.0F / values[i] - 1.0F);
+		else if (t->margin == EXP)
+			values[i] = logf(values[i]);
+	}
 }
 
 bool
@@ -113,6 +148,10 @@ transform_apply(const struct transform *t, float *values, size_t n_rows, size_t 
 	case HINGE:
 		for (size_t i = 0; i < n; i++)
 			values[i] = values[i] > 0.0F ? 1.0F : 0.0F;
+		break;
+	case EXPECTILES:
+		for (size_t i = 0; i < n_rows; i++)
+			expectiles(values + i * n_groups, n_groups);
 		break;
 	case SOFTPROB:
 		for (size_t i = 0; i < n_rows; i++)

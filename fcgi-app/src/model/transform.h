@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /*
- * What an objective does with the margin: XGBoost's ObjFunction::PredTransform and ProbToMargin (src/objective/ of version 1.7.4), in float32
+ * What an objective does with the margin: XGBoost's ObjFunction::PredTransform and ProbToMargin (src/objective/ of version 1.7.4, or the one that
+ * brought the objective), in float32
  * with the same operations in the same order, so that the bits are the same where the C library's expf is.
  */
 struct transform;
@@ -14,8 +15,8 @@ struct transform;
 /* NULL for an objective that is not known. The result is static. */
 const struct transform *transform_find(const char *objective);
 
-/* base_score as the file has it, as a margin. */
-float transform_to_margin(const struct transform *t, float base_score);
+/* base_score as the file has it, a value for each output, as margins, in place. */
+void transform_to_margins(const struct transform *t, float *values, size_t n_groups);
 
 /* True for multi:softmax, whose value is one class in place of many margins. */
 bool transform_is_class(const struct transform *t);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/features.h"
 #include "model/modelfile.h"
 
 #define LINEAR_MAX ((size_t)1 << 28) /* weights of gblinear */
@@ -18,6 +19,8 @@ struct arrays {
 	struct buf feature;
 	struct buf value;
 	struct buf cover;
+	struct buf base_weights; /* with vector leaves: n_leaf_values a node */
+	struct buf leaf_weights; /* since 3.2, in place of these: n_leaf_values a leaf */
 	struct buf default_left;
 	struct buf split_type;
 	struct buf categories;
@@ -41,10 +44,12 @@ struct reading {
 	long long n_class;
 	long long n_target;
 	long long said_trees; /* what num_trees says; -1 where it is not there */
-	int64_t leaf_size;    /* where some tree's leaves have several values */
 	bool has_model;
 	bool has_trees;
-	struct buf linear; /* float32, of gblinear */
+	bool has_brackets;      /* base_score is an array in a string */
+	bool has_leaf_weights;  /* vector leaves lie apart */
+	bool has_model_weights; /* dart's weights lie in the model */
+	struct buf linear;      /* float32, of gblinear */
 };
 
 /* A member of an object, and what reads its value. */
@@ -180,6 +185,18 @@ read_cover(struct reading *in)
 	return read_array(in, &in->arrays.cover, FLOAT32, TREEFILE_NODES_MAX);
 }
 static enum err
+read_base_weights(struct reading *in)
+{
+	if (in->head->n_groups == 1)
+		return modelfile_skip(&in->file);
+	return read_array(in, &in->arrays.base_weights, FLOAT32, TREEFILE_LEAF_VALUES_MAX);
+}
+static enum err
+read_leaf_weights(struct reading *in)
+{
+	return read_array(in, &in->arrays.leaf_weights, FLOAT32, TREEFILE_LEAF_VALUES_MAX);
+}
+static enum err
 read_default(struct reading *in)
 {
 	return read_flags(in, &in->arrays.default_left);
@@ -283,6 +300,7 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 								.feature = array(&a->feature),
 								.value = array(&a->value),
 								.cover = a->cover.len == n * sizeof(float) ? array(&a->cover) : NULL,
+								.n_leaf_values = 1,
 								.default_left = array(&a->default_left),
 								.categorical = a->split_type.len != 0 ? array(&a->split_type) : NULL,
 								.category_node = array(&a->category_node),
@@ -308,6 +326,35 @@ check_sets(struct reading *in, const struct treefile_tree *t, size_t n_categorie
 		if ((uint64_t)t->category_count[i] > left)
 			return modelfile_fail(&in->file, "tree %zu: sets share categories", in->n_trees);
 		left -= (uint64_t)t->category_count[i];
+	}
+	return ERR_OK;
+}
+
+/* Leaves of several values: XGBoost up to 3.1 has them among the weights of all nodes, since 3.2 apart, with their number for a right child. */
+static enum err
+take_vectors(struct reading *in, struct treefile_tree *t)
+{
+	const struct arrays *a = &in->arrays;
+	struct treefile_head *h = in->head;
+	size_t n_values = a->leaf_size > 1 ? (size_t)a->leaf_size : 1;
+
+	if (n_values != 1 && n_values != h->n_groups)
+		return modelfile_fail(&in->file, "tree %zu has leaves of %zu values for %zu outputs", in->n_trees, n_values, h->n_groups);
+	if (in->n_trees > 0 && n_values != h->n_leaf_values)
+		return modelfile_fail(&in->file, "tree %zu has leaves of %zu values, those before it of %zu", in->n_trees, n_values,
+							  h->n_leaf_values);
+	h->n_leaf_values = n_values;
+	if (n_values == 1)
+		return ERR_OK;
+	t->n_leaf_values = n_values;
+	if (a->leaf_weights.len > 0) {
+		in->has_leaf_weights = true;
+		t->vectors = array(&a->leaf_weights);
+		t->vector = t->right;
+	} else if (a->base_weights.len == t->n * n_values * sizeof(float)) {
+		t->vectors = array(&a->base_weights);
+	} else {
+		return modelfile_fail(&in->file, "tree %zu: base_weights are not %zu for each node", in->n_trees, n_values);
 	}
 	return ERR_OK;
 }
@@ -380,12 +427,26 @@ check_parents(struct reading *in, const struct treefile_tree *t)
 	return ERR_OK;
 }
 
+/* Several leaves may not share their values: a small file would make a large forest. */
+static enum err
+check_leaf(struct reading *in, const struct treefile_tree *t, int32_t leaf, size_t n_leaves)
+{
+	if (t->vector == NULL)
+		return ERR_OK;
+	size_t n_vectors = in->arrays.leaf_weights.len / sizeof(float) / t->n_leaf_values;
+	if (n_leaves > n_vectors || t->vector[leaf] < 0 || (size_t)t->vector[leaf] >= n_vectors)
+		return modelfile_fail(&in->file, "tree %zu: the values of leaf %d are not among the %zu of leaf_weights", in->n_trees, leaf,
+							  n_vectors);
+	return ERR_OK;
+}
+
 /* Every node is reached once from the root, so that there are no circles; some files keep nodes that were pruned and are not reached. */
 static enum err
 check_shape(struct reading *in, struct treefile_tree *t)
 {
 	struct buf *order = &in->arrays.order;
 	struct buf *reached = &in->arrays.reached;
+	size_t n_leaves = 0;
 	enum err e = ERR_OK;
 
 	buf_reset(order);
@@ -399,8 +460,10 @@ check_shape(struct reading *in, struct treefile_tree *t)
 		memcpy(&v, order->data + seen * sizeof v, sizeof v);
 		if ((size_t)v.depth > t->depth)
 			t->depth = (size_t)v.depth;
-		if (t->left == NULL || t->left[v.node] == -1)
+		if (t->left == NULL || t->left[v.node] == -1) {
+			e = check_leaf(in, t, v.node, ++n_leaves);
 			continue;
+		}
 		e = check_node(in, t, &v);
 		buf_add(order, &(const struct visit){t->left[v.node], v.depth + 1}, sizeof v);
 		buf_add(order, &(const struct visit){t->right[v.node], v.depth + 1}, sizeof v);
@@ -418,6 +481,8 @@ read_tree(struct reading *in)
 		{"split_indices", read_feature},
 		{"split_conditions", read_value},
 		{"sum_hessian", read_cover},
+		{"base_weights", read_base_weights},
+		{"leaf_weights", read_leaf_weights},
 		{"default_left", read_default},
 		{"split_type", read_type},
 		{"categories", read_categories},
@@ -436,6 +501,8 @@ read_tree(struct reading *in)
 	buf_reset(&a->feature);
 	buf_reset(&a->value);
 	buf_reset(&a->default_left);
+	buf_reset(&a->base_weights);
+	buf_reset(&a->leaf_weights);
 	buf_reset(&a->split_type);
 	buf_reset(&a->categories);
 	buf_reset(&a->category_node);
@@ -447,14 +514,14 @@ read_tree(struct reading *in)
 	if (e == ERR_OK)
 		e = take_arrays(in, &tree);
 	if (e == ERR_OK)
+		e = take_vectors(in, &tree);
+	if (e == ERR_OK)
 		e = check_shape(in, &tree);
 	if (e == ERR_OK)
 		e = check_parents(in, &tree);
 	if (e == ERR_OK)
 		e = check_categories(in, &tree);
-	if (a->leaf_size > 1)
-		in->leaf_size = a->leaf_size;
-	else if (e == ERR_OK && in->visit != NULL)
+	if (e == ERR_OK && in->visit != NULL)
 		e = in->visit(in->context, in->n_trees, &tree, in->info);
 	in->n_trees++;
 	return e;
@@ -483,6 +550,19 @@ read_tree_info(struct reading *in)
 }
 
 static enum err
+read_weights(struct reading *in)
+{
+	return read_array(in, &in->head->weights, FLOAT32, TREEFILE_TREES_MAX);
+}
+
+static enum err
+read_model_weights(struct reading *in)
+{
+	in->has_model_weights = true;
+	return read_weights(in);
+}
+
+static enum err
 read_linear(struct reading *in)
 {
 	return read_array(in, &in->linear, FLOAT32, LINEAR_MAX);
@@ -505,8 +585,11 @@ read_gbtree_param(struct reading *in)
 static enum err
 read_model(struct reading *in)
 {
-	static const struct member members[] = {
-		{"gbtree_model_param", read_gbtree_param}, {"trees", read_trees}, {"tree_info", read_tree_info}, {"weights", read_linear}};
+	static const struct member members[] = {{"gbtree_model_param", read_gbtree_param},
+											{"trees", read_trees},
+											{"tree_info", read_tree_info},
+											{"weights", read_linear},
+											{"weight_drop", read_model_weights}};
 
 	if (in->has_model) /* a booster's own, and another one in its "gbtree" */
 		return modelfile_fail(&in->file, "the trees stand twice");
@@ -521,12 +604,6 @@ read_kind(struct reading *in)
 }
 
 static enum err
-read_weights(struct reading *in)
-{
-	return read_array(in, &in->head->weights, FLOAT32, TREEFILE_TREES_MAX);
-}
-
-static enum err
 read_gbtree(struct reading *in)
 {
 	static const struct member members[] = {{"model", read_model}};
@@ -534,7 +611,10 @@ read_gbtree(struct reading *in)
 	return READ_MEMBERS(in, members);
 }
 
-/* {"name": "gbtree", "model": …}, or {"name": "dart", "gbtree": {"name": "gbtree", "model": …}, "weight_drop": […]} */
+/*
+ * {"name": "gbtree", "model": …}, or {"name": "dart", "gbtree": {"name": "gbtree", "model": …}, "weight_drop": […]}; dart of XGBoost 3.3 may be a
+ * "gbtree" with "weight_drop" beside "model", and since 3.4 it is one with "weight_drop" in "model".
+ */
 static enum err
 read_booster(struct reading *in)
 {
@@ -564,6 +644,7 @@ read_base_score(struct reading *in)
 		e = modelfile_string(&in->file, text, sizeof text);
 	if (e != ERR_OK)
 		return e;
+	in->has_brackets = *text == '[';
 	for (const char *p = text + (*text == '['); *p != '\0' && *p != ']'; p = end + (*end == ',')) {
 		value = strtof(p, &end);
 		if (end == p)
@@ -619,11 +700,44 @@ read_objective(struct reading *in)
 	return READ_MEMBERS(in, members);
 }
 
+static enum err
+read_texts(struct reading *in, struct treefile_texts *texts)
+{
+	char text[FEATURES_NAME_MAX];
+	struct modelfile_array a;
+	bool more;
+	enum err e = modelfile_array(&in->file, &a);
+
+	buf_reset(&texts->bytes);
+	texts->n = 0;
+	while (e == ERR_OK && (e = modelfile_more(&in->file, &a, &more)) == ERR_OK && more) {
+		if (texts->n++ == BOOSTER_FEATURES_MAX)
+			return modelfile_fail(&in->file, "more than %d features", BOOSTER_FEATURES_MAX);
+		e = modelfile_string(&in->file, text, sizeof text);
+		buf_add(&texts->bytes, text, strlen(text) + 1);
+	}
+	return e == ERR_OK && !buf_ok(&texts->bytes) ? out_of_memory(in) : e;
+}
+
+static enum err
+read_feature_names(struct reading *in)
+{
+	return read_texts(in, &in->head->names);
+}
+static enum err
+read_feature_types(struct reading *in)
+{
+	return read_texts(in, &in->head->types);
+}
+
 /* The number of features stands behind the trees in the file, and the trees are checked against it: so this is read first. */
 static enum err
 read_learner_head(struct reading *in)
 {
-	static const struct member members[] = {{"learner_model_param", read_model_param}, {"objective", read_objective}};
+	static const struct member members[] = {{"learner_model_param", read_model_param},
+											{"objective", read_objective},
+											{"feature_names", read_feature_names},
+											{"feature_types", read_feature_types}};
 
 	return READ_MEMBERS(in, members);
 }
@@ -658,14 +772,10 @@ check_head(struct reading *in)
 	for (size_t i = 0; i < h->n_trees; i++)
 		if (groups[i] < 0 || (size_t)groups[i] >= h->n_groups)
 			return modelfile_fail(&in->file, "tree %zu is of output %d of %zu", i, groups[i], h->n_groups);
-	if (strcmp(h->kind, "dart") != 0)
-		buf_reset(&h->weights);
-	else if (h->weights.len != h->n_trees * sizeof(float))
+	if ((strcmp(h->kind, "dart") == 0 || h->weights.len > 0) && h->weights.len != h->n_trees * sizeof(float))
 		return modelfile_fail(&in->file, "weight_drop has %zu entries for %zu trees", h->weights.len / sizeof(float), h->n_trees);
 	if (h->n_bases != 1 && h->n_bases != h->n_groups)
 		return modelfile_fail(&in->file, "base_score has %zu values for %zu outputs", h->n_bases, h->n_groups);
-	if (in->leaf_size > 1) /* said at the end, so that all trees have been checked */
-		return err_set(in->info, ERR_UNSUPPORTED_MODEL, "a tree has leaves of %lld values", (long long)in->leaf_size);
 	return ERR_OK;
 }
 
@@ -686,6 +796,7 @@ read_file(struct reading *in)
 	long long n_target = in->n_target > 0 ? in->n_target : 1;
 	h->n_groups = (size_t)(n_class > n_target ? n_class : n_target);
 	h->n_bases = h->bases.len / sizeof(float);
+	h->n_leaf_values = 1;
 	in->file = start;
 	e = READ_MEMBERS(in, second);
 	return e == ERR_OK ? check_head(in) : e;
@@ -703,6 +814,8 @@ arrays_init(struct arrays *a)
 	buf_init(&a->feature, most);
 	buf_init(&a->value, most);
 	buf_init(&a->cover, most);
+	buf_init(&a->base_weights, (size_t)TREEFILE_LEAF_VALUES_MAX * sizeof(float));
+	buf_init(&a->leaf_weights, (size_t)TREEFILE_LEAF_VALUES_MAX * sizeof(float));
 	buf_init(&a->default_left, most);
 	buf_init(&a->split_type, most);
 	buf_init(&a->categories, (size_t)TREEFILE_CATEGORIES_MAX * sizeof(int32_t));
@@ -722,6 +835,8 @@ arrays_release(struct arrays *a)
 	buf_release(&a->feature);
 	buf_release(&a->value);
 	buf_release(&a->cover);
+	buf_release(&a->base_weights);
+	buf_release(&a->leaf_weights);
 	buf_release(&a->default_left);
 	buf_release(&a->split_type);
 	buf_release(&a->categories);
@@ -732,24 +847,37 @@ arrays_release(struct arrays *a)
 	buf_release(&a->reached);
 }
 
+/* Reads all that `in` names; the head is to be released in any case. */
+static enum err
+read_all(struct reading *in, const void *bytes, size_t len)
+{
+	struct treefile_head *head = in->head;
+	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
+	const size_t most_text = (size_t)BOOSTER_FEATURES_MAX * FEATURES_NAME_MAX;
+
+	*head = (struct treefile_head){0};
+	buf_init(&head->names.bytes, most_text);
+	buf_init(&head->types.bytes, most_text);
+	buf_init(&head->bases, (size_t)TREEFILE_GROUPS_MAX * sizeof(float));
+	buf_init(&head->groups, most);
+	buf_init(&head->weights, most);
+	arrays_init(&in->arrays);
+	buf_init(&in->linear, LINEAR_MAX * sizeof(float));
+	enum err e = modelfile_init(&in->file, bytes, len, in->info);
+	if (e == ERR_OK)
+		e = read_file(in);
+	arrays_release(&in->arrays);
+	buf_release(&in->linear);
+	return e;
+}
+
 enum err
 treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefile_visit *visit, void *context,
 			  struct err_info *info)
 {
 	struct reading in = {.head = head, .visit = visit, .context = context, .info = info, .said_trees = -1};
-	const size_t most = (size_t)TREEFILE_TREES_MAX * sizeof(float);
+	enum err e = read_all(&in, bytes, len);
 
-	*head = (struct treefile_head){0};
-	buf_init(&head->bases, (size_t)TREEFILE_GROUPS_MAX * sizeof(float));
-	buf_init(&head->groups, most);
-	buf_init(&head->weights, most);
-	arrays_init(&in.arrays);
-	buf_init(&in.linear, LINEAR_MAX * sizeof(float));
-	enum err e = modelfile_init(&in.file, bytes, len, info);
-	if (e == ERR_OK)
-		e = read_file(&in);
-	arrays_release(&in.arrays);
-	buf_release(&in.linear);
 	if (e != ERR_OK)
 		treefile_head_release(head);
 	return e;
@@ -758,19 +886,41 @@ treefile_read(const void *bytes, size_t len, struct treefile_head *head, treefil
 void
 treefile_head_release(struct treefile_head *head)
 {
+	buf_release(&head->names.bytes);
+	buf_release(&head->types.bytes);
 	buf_release(&head->bases);
 	buf_release(&head->groups);
 	buf_release(&head->weights);
 	*head = (struct treefile_head){0};
 }
 
+/* The oldest XGBoost that does not misread the file. */
+static const char *
+oldest_reader(const struct reading *in)
+{
+	if (in->has_model_weights)
+		return "3.4.0";
+	if (in->head->weights.len > 0 && strcmp(in->head->kind, "gbtree") == 0)
+		return "3.3.0";
+	if (in->has_leaf_weights)
+		return "3.2.0";
+	if (in->has_brackets)
+		return "3.1.0";
+	return in->head->n_leaf_values > 1 ? "2.0.0" : "1.0.0";
+}
+
 enum err
-treefile_check(const void *bytes, size_t len, struct err_info *info)
+treefile_check(const void *bytes, size_t len, const char *library, struct err_info *info)
 {
 	struct treefile_head head;
-	enum err e = treefile_read(bytes, len, &head, NULL, NULL, info);
+	struct reading in = {.head = &head, .info = info, .said_trees = -1};
+	enum err e = read_all(&in, bytes, len);
 
-	if (e == ERR_OK)
-		treefile_head_release(&head);
-	return e == ERR_UNSUPPORTED_MODEL ? ERR_OK : e;
+	if (e == ERR_UNSUPPORTED_MODEL)
+		e = ERR_OK;
+	if (e == ERR_OK && strverscmp(oldest_reader(&in), library) > 0)
+		e = err_set(info, ERR_UNSUPPORTED_MODEL, "libxgboost %s would misread it; %s and newer can read it", library,
+					oldest_reader(&in));
+	treefile_head_release(&head);
+	return e;
 }

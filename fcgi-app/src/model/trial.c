@@ -540,6 +540,53 @@ try_forest(const struct model *booster, const char *store, const char *name, con
 	return ERR_OK;
 }
 
+/* Whether XGBoost failed with `e` perhaps only since the library is older than what saved the version. */
+static bool
+may_be_too_old(enum err e, const char *store, const char *name, const char *version)
+{
+	char folder[PATH_MAX];
+	char library[16];
+	struct manifest m;
+	struct err_info ignored;
+
+	if ((e != ERR_UNSUPPORTED_MODEL && e != ERR_BAD_MODEL && e != ERR_GOLDEN_MISMATCH) ||
+		!store_version_folder(folder, sizeof folder, store, name, version) ||
+		manifest_init(&m, folder, name, version, &ignored) != ERR_OK)
+		return false;
+	bool newer = strverscmp(m.xgboost_version, booster_library_version(library)) > 0;
+	manifest_release(&m);
+	return newer;
+}
+
+/* A version that libxgboost is too old for: its golden rows are the proof of the forest. On failure `info` says what XGBoost said, unless it could not. */
+static enum err
+prove_forest_alone(const char *store, const char *name, const char *version, enum err xgboost, struct proof *proof,
+				   struct err_info *info)
+{
+	char library[16];
+	struct model *m;
+	struct err_info why;
+	float *rows = NULL;
+	enum err e = model_open(store, name, version, MODEL_FOREST, &m, &why);
+
+	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
+		e = err_set(&why, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	if (e == ERR_OK)
+		e = try_made_up_rows(m, rows, &why);
+	free(rows);
+	model_free(m);
+	if (e == ERR_OK) {
+		*proof = (struct proof){.scorer = MODEL_FOREST, .rows = TRIAL_ROWS};
+		(void)snprintf(proof->reason, sizeof proof->reason, "libxgboost %s is too old for the file; its golden rows are the proof",
+					   booster_library_version(library));
+		return ERR_OK;
+	}
+	if (xgboost != ERR_UNSUPPORTED_MODEL || e == ERR_UNSUPPORTED_MODEL)
+		return xgboost;
+	*info = why;
+	return e;
+}
+
 enum err
 trial_prove_here(const char *store, const char *name, const char *version, struct proof *proof, struct err_info *info)
 {
@@ -547,6 +594,8 @@ trial_prove_here(const char *store, const char *name, const char *version, struc
 	float *rows = NULL;
 	enum err e = model_open(store, name, version, MODEL_XGBOOST, &m, info);
 
+	if (may_be_too_old(e, store, name, version))
+		return prove_forest_alone(store, name, version, e, proof, info);
 	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	if (e == ERR_OK)

@@ -32,8 +32,10 @@ enum {
 #define TRIAL_EXPLAINED_TOLERANCE 1e-4F
 
 /*
- * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, and whether the forest gives the same bits for made-up rows, in a batch and one by one,
- * and the same contributions but for roundings, or, if not, whether XGBoost gives the same bits in both ways: and the same contributions but for roundings: `proof` tells the scorer.
+ * Proves STORE/NAME/VERSION in a child: all that model_open() does with XGBoost, and whether the forest gives the same bits for made-up rows, in a
+ * batch and one by one, and the same contributions but for roundings; if not, that XGBoost gives the same bits in both ways. `proof` tells the
+ * scorer. Where the library is older than the XGBoost that saved the file and cannot
+ * read it, the golden rows prove the forest alone, and the proof's reason says so.
  * Fails with the child's code and sentence, and with ERR_BAD_MODEL where it crashed or used up its limits. Any thread.
  */
 enum err trial_prove(const char *program, const char *store, const char *name, const char *version, struct proof *proof,
