@@ -36,7 +36,7 @@ VECTORS_SINCE = (2, 0)
 EXPECTILES_SINCE = (3, 3)
 QUANTILES_SINCE = (2, 0)
 VECTOR_QUANTILES_SINCE = (3, 2)
-NO_CATEGORY_SINCE = (1, 7)  # what no category can be goes left; 1.6 sent it elsewhere
+UNKNOWN_SINCE = (1, 7)  # what is in no set goes left; 1.6 sent it where a missing value goes
 
 
 # Labels that each objective accepts, made from a score that is about standard normal.
@@ -115,9 +115,9 @@ def add_edges(rows, categorical):
     rows[2] = -0.0
     rows[3:5] = [[3e38], [-3e38]]
     if categorical:
-        rows[2:7, list(CATEGORIES)] = [[2, 11], [3, 12], [50, 1000], [31, 32], [0.5, 7.9]]
-    if categorical and VERSION >= NO_CATEGORY_SINCE:
-        rows[7:10, list(CATEGORIES)] = [[-1, -1], [-0.5, -0.5], [2**24, 3e9]]
+        rows[2:4, list(CATEGORIES)] = [[2, 11], [0.5, 7.9]]
+    if categorical and VERSION >= UNKNOWN_SINCE:
+        rows[4:10, list(CATEGORIES)] = [[3, 12], [50, 1000], [31, 32], [-1, -1], [-0.5, -0.5], [2**24, 3e9]]
     return rows
 
 
