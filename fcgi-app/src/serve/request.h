@@ -22,6 +22,12 @@ enum {
 /* Which requests the log has. */
 enum request_log { REQUEST_LOG_ALL, REQUEST_LOG_ERRORS, REQUEST_LOG_NONE };
 
+/* Who may use a route, once keys are asked for. */
+enum request_scope { REQUEST_PUBLIC, REQUEST_PREDICT, REQUEST_METRICS, REQUEST_ADMIN };
+
+/* Whose form the body of an error has. */
+enum request_shape { REQUEST_OWN, REQUEST_INFERENCE /* Open Inference Protocol */, REQUEST_MLFLOW };
+
 /* What all workers share; immutable while they run. */
 struct server {
 	size_t body_max; /* bytes */

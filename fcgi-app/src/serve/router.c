@@ -19,21 +19,23 @@ struct route {
 	const char *method;  /* "GET" answers HEAD too */
 	const char *pattern; /* {name} and {version} stand for one segment */
 	request_handler *handler;
+	enum request_scope scope;
+	enum request_shape shape;
 };
 
 static const struct route routes[] = {
-	{"POST", "/predict", predict_handle},
-	{"POST", "/models/{name}/predict", predict_handle},
-	{"POST", "/models/{name}/versions/{version}/predict", predict_handle},
-	{"POST", "/explain", explain_handle},
-	{"POST", "/models/{name}/explain", explain_handle},
-	{"POST", "/models/{name}/versions/{version}/explain", explain_handle},
-	{"GET", "/models", status_models},
-	{"GET", "/models/{name}", status_model},
-	{"GET", "/healthz", status_healthz},
-	{"GET", "/readyz", status_readyz},
-	{"GET", "/version", status_version},
-	{"GET", "/metrics", status_metrics},
+	{"POST", "/predict", predict_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/models/{name}/predict", predict_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/models/{name}/versions/{version}/predict", predict_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/models/{name}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/models/{name}/versions/{version}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"GET", "/models", status_models, REQUEST_PREDICT, REQUEST_OWN},
+	{"GET", "/models/{name}", status_model, REQUEST_PREDICT, REQUEST_OWN},
+	{"GET", "/healthz", status_healthz, REQUEST_PUBLIC, REQUEST_OWN},
+	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
+	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},
+	{"GET", "/metrics", status_metrics, REQUEST_METRICS, REQUEST_OWN},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof routes[0] };
