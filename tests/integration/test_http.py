@@ -385,7 +385,7 @@ def test_request_id(site):
     assert re.fullmatch(r"[A-Za-z0-9._-]{8,128}", request_id), request_id
     line = access_line(site, request_id)
     assert any(value == request_id for value in line.values()), line
-    logged = [entry for entry in site.app.log_lines() if entry.get("request_id") == request_id]
+    logged = stack.wait_for("the application's log line", lambda: [entry for entry in site.app.log_lines() if entry.get("request_id") == request_id], 10)
     assert len(logged) == 1 and (logged[0]["path"], logged[0]["status"]) == ("/predict", 200), logged
 
 

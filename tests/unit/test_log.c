@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <regex.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -272,6 +273,50 @@ request_line(struct buf *line, const struct log *log)
 	log_end(line);
 }
 
+/* Writes into a socket of packets, so that each write is seen for itself. */
+static void
+kept_lines(void **state)
+{
+	enum { LINES = 100 };
+	const struct log log = {.level = LOG_INFO};
+	struct buf line;
+	struct buf kept;
+	char packet[2 * LOG_KEPT_MAX];
+	int ends[2];
+	size_t n_lines = 0;
+	size_t n_writes = 0;
+	ssize_t len;
+
+	(void)state;
+	log_line_init(&line);
+	buf_init(&kept, LOG_KEPT_MAX);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	int saved = dup(STDERR_FILENO);
+	(void)dup2(ends[0], STDERR_FILENO);
+	for (int i = 0; i < LINES; i++) {
+		(void)log_begin(&line, &log, LOG_INFO, "request");
+		log_integer(&line, "number", i);
+		log_keep(&line, &kept);
+	}
+	log_write(&kept);
+	log_write(&kept); /* nothing is left */
+	(void)dup2(saved, STDERR_FILENO);
+	(void)close(saved);
+	(void)close(ends[0]);
+	for (; (len = read(ends[1], packet, sizeof packet - 1)) > 0; n_writes++) {
+		packet[len] = '\0';
+		check_integer("bytes at once", len <= LOG_KEPT_MAX, true);
+		check_integer("the last byte", packet[len - 1], '\n');
+		for (char *p = packet; *p != '\0'; p = strchr(p, '\n') + 1, n_lines++)
+			check_integer("the line's number", strtol(strstr(p, "\"number\":") + strlen("\"number\":"), NULL, 10), (long)n_lines);
+	}
+	(void)close(ends[1]);
+	assert_int_equal(n_lines, LINES);
+	assert_in_range(n_writes, 2, LINES / 10);
+	buf_release(&line);
+	buf_release(&kept);
+}
+
 static void
 warm_lines_allocate_nothing(void **state)
 {
@@ -302,6 +347,7 @@ main(void)
 		TEST("a message is formatted and escaped, or not written at its level", messages),
 		TEST("a message that is too long is cut and still one JSON object", long_messages),
 		TEST("a line holds nothing of the line before", lines_do_not_leak_into_each_other),
+		TEST("lines that are kept are written whole, in order, many at once", kept_lines),
 		TEST("a warm line allocates nothing", warm_lines_allocate_nothing),
 	};
 

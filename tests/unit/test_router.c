@@ -506,6 +506,7 @@ logged(const struct call *call)
 	int fd = peer_send();
 	int accepted = fcgi_io_accept(peer_io);
 	router_serve(&worker);
+	router_write_log(&worker);
 	(void)dup2(saved, STDERR_FILENO);
 	(void)close(saved);
 	assert_int_equal(accepted, 0);

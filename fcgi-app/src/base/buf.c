@@ -81,6 +81,22 @@ buf_str(struct buf *b, const char *text)
 }
 
 void
+buf_integer(struct buf *b, long long value)
+{
+	char digits[24];
+	char *p = digits + sizeof digits;
+	unsigned long long rest = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0)
+		*--p = '-';
+	buf_add(b, p, (size_t)(digits + sizeof digits - p));
+}
+
+void
 buf_printf(struct buf *b, const char *format, ...)
 {
 	char text[1024];

@@ -32,6 +32,9 @@ bool buf_reserve(struct buf *b, size_t extra);
 
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_str(struct buf *b, const char *text);
+void buf_integer(struct buf *b, long long value);
+
+/* For what is not on a request's path: the format is read anew each time. */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Borrowed, NUL-terminated view of the bytes; "" where there are none. The NUL is not counted in len. */

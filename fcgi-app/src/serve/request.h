@@ -66,6 +66,8 @@ struct request {
 
 	struct buf head; /* the answer's header lines */
 	struct buf line; /* of the log */
+	struct buf kept; /* lines of it that are not written yet */
+	uint64_t kept_since_ns;
 	uint64_t id_state;
 };
 

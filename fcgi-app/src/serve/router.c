@@ -12,6 +12,8 @@ enum {
 	ANSWER_MAX = 512 * 1024 * 1024,
 	KEEP_BYTES = 4 * 1024 * 1024, /* of each buffer, between requests */
 	HEAD_MAX = 4096,
+	LOG_KEPT_NS = 50 * 1000 * 1000, /* how long a line of the log is kept at most before the next request */
+	ID_DIGITS = 16,
 	BODY_SLACK = 64 * 1024 /* over the largest body, so that a larger one shows itself */
 };
 
@@ -46,6 +48,7 @@ static void make_id(struct request *q);
 static void write_error(struct request *q);
 static void write_answer(struct request *q, bool with_body);
 static void log_request(struct request *q, const char *method, uint64_t duration_ns);
+static void keep_line(struct request *q, uint64_t start_ns);
 
 size_t
 router_count(void)
@@ -69,6 +72,7 @@ router_request_init(struct request *q, const struct server *server, size_t worke
 	buf_init(&q->answer, ANSWER_MAX);
 	buf_init(&q->head, HEAD_MAX);
 	log_line_init(&q->line);
+	buf_init(&q->kept, LOG_KEPT_MAX);
 	return booster_caller_init(&q->caller, NULL) == ERR_OK &&
 		   getrandom(&q->id_state, sizeof q->id_state, 0) == (ssize_t)sizeof q->id_state;
 }
@@ -82,7 +86,9 @@ router_request_release(struct request *q)
 	booster_caller_release(&q->caller);
 	buf_release(&q->answer);
 	buf_release(&q->head);
+	router_write_log(q);
 	buf_release(&q->line);
+	buf_release(&q->kept);
 }
 
 /* Empties the buffers, and gives back what an unusually large request took: this worker may not be needed for hours. */
@@ -114,6 +120,8 @@ router_serve(struct request *q)
 	const char *method = fcgi_io_param(q->io, "REQUEST_METHOD");
 	const struct route *route = NULL;
 
+	if (q->kept.len > 0 && start - q->kept_since_ns > LOG_KEPT_NS)
+		router_write_log(q);
 	reset(q);
 	metrics_request_begin(q->server->metrics, q->worker);
 	make_id(q);
@@ -135,6 +143,7 @@ router_serve(struct request *q)
 	write_answer(q, strcmp(method, "HEAD") != 0);
 	log_request(q, method, duration); /* the parameters die with the request, so before its end */
 	fcgi_io_finish(q->io);
+	keep_line(q, start);
 	give_back(q);
 }
 
@@ -247,7 +256,10 @@ make_id(struct request *q)
 	uint64_t z = q->id_state += 0x9E3779B97F4A7C15U;
 	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
 	z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-	(void)snprintf(q->id, sizeof q->id, "%016llx", (unsigned long long)(z ^ (z >> 31)));
+	z ^= z >> 31;
+	for (size_t i = 0; i < ID_DIGITS; i++)
+		q->id[i] = "0123456789abcdef"[z >> (60 - 4 * i) & 15];
+	q->id[ID_DIGITS] = '\0';
 }
 
 static void
@@ -273,8 +285,15 @@ write_answer(struct request *q, bool with_body)
 	struct buf *head = &q->head;
 	int retry_after_s = err_retry_after_s(q->error.code);
 
-	buf_printf(head, "Status: %d\r\nContent-Type: %s\r\nContent-Length: %zu\r\nX-Request-Id: %s\r\nCache-Control: no-store\r\n",
-			   err_status(q->error.code), q->content_type, q->answer.len, q->id);
+	buf_str(head, "Status: ");
+	buf_integer(head, err_status(q->error.code));
+	buf_str(head, "\r\nContent-Type: ");
+	buf_str(head, q->content_type);
+	buf_str(head, "\r\nContent-Length: ");
+	buf_integer(head, (long long)q->answer.len);
+	buf_str(head, "\r\nX-Request-Id: ");
+	buf_str(head, q->id);
+	buf_str(head, "\r\nCache-Control: no-store\r\n");
 	if (q->allow != NULL)
 		buf_printf(head, "Allow: %s\r\n", q->allow);
 	if (retry_after_s > 0)
@@ -292,6 +311,7 @@ log_request(struct request *q, const char *method, uint64_t duration_ns)
 	int status = err_status(e);
 	enum log_level level = status >= 500 ? LOG_WARN : LOG_INFO;
 
+	buf_reset(&q->line);
 	if (q->server->log_requests == REQUEST_LOG_NONE || (q->server->log_requests == REQUEST_LOG_ERRORS && e == ERR_OK) ||
 		!log_begin(&q->line, &q->server->log, level, "request"))
 		return;
@@ -311,5 +331,21 @@ log_request(struct request *q, const char *method, uint64_t duration_ns)
 		log_text(&q->line, "code", err_code(e));
 		log_text(&q->line, "error", q->error.text);
 	}
-	log_end(&q->line);
+}
+
+/* Behind the answer, and while requests come one behind the other many lines at once: a write(2) is a tenth of a request's cost. */
+static void
+keep_line(struct request *q, uint64_t start_ns)
+{
+	if (q->line.len == 0)
+		return;
+	if (q->kept.len == 0)
+		q->kept_since_ns = start_ns;
+	log_keep(&q->line, &q->kept);
+}
+
+void
+router_write_log(struct request *q)
+{
+	log_write(&q->kept);
 }

@@ -18,4 +18,7 @@ void router_request_release(struct request *q);
  */
 void router_serve(struct request *q);
 
+/* Writes the lines of the log that router_serve() has kept. Call it where no request waits. */
+void router_write_log(struct request *q);
+
 #endif

@@ -182,6 +182,7 @@ wait_for_work(struct worker *w)
 {
 	struct epoll_event event;
 
+	router_write_log(&w->request);
 	(void)epoll_wait(w->epoll_fd, &event, 1, -1); /* an interruption only means another look */
 }
 
@@ -190,6 +191,7 @@ pause_after_error(struct worker *w, int error)
 {
 	const struct timespec pause = {.tv_nsec = ERROR_PAUSE_MS * 1000000L};
 
+	router_write_log(&w->request);
 	log_message(&w->pool->options.server->log, LOG_WARN, "accept_failed", "cannot take a connection: %s", strerror(error));
 	(void)nanosleep(&pause, NULL);
 }
@@ -221,5 +223,6 @@ run(void *arg)
 		else if (!is_harmless(error))
 			pause_after_error(w, error);
 	}
+	router_write_log(&w->request);
 	return NULL;
 }
