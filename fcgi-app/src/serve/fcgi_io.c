@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -116,9 +117,13 @@ fcgi_io_accept(struct fcgi_io *io)
 const char *
 fcgi_io_param(const struct fcgi_io *io, const char *name)
 {
-	const char *value = FCGX_GetParam(name, io->request.envp);
+	size_t len = strlen(name);
 
-	return value != NULL ? value : "";
+	/* As FCGX_GetParam(), which calls strncmp() for each parameter before it. */
+	for (char **p = io->request.envp; p != NULL && *p != NULL; p++)
+		if (**p == *name && strncmp(*p, name, len) == 0 && (*p)[len] == '=')
+			return *p + len + 1;
+	return "";
 }
 
 static enum err
