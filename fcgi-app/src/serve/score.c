@@ -1,0 +1,152 @@
+/* score.c - a request that predicts, whatever its protocol: the model, its rows, the scorer in chunks, what is counted */
+#include "serve/score.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { ENTER_TRIES = 3 };
+
+static enum err enter_model(struct request *q, struct catalog_choice *choice);
+static struct metrics_series *choose_series(struct request *q);
+static enum err answer(struct request *q, const struct score_protocol *protocol, struct score *s, struct metrics_series **series);
+static enum err predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, float *outputs);
+
+enum err
+score_handle(struct request *q, const struct score_protocol *protocol, void *own)
+{
+	struct score s = {.own = own, .output = BOOSTER_VALUE, .chunk_max = BOOSTER_CHUNK_ROWS};
+	struct metrics_series *series;
+	enum err e = fcgi_io_body(q->io, &q->body, q->server->body_max, &q->error);
+
+	if (e == ERR_OK)
+		e = protocol->accept(q, own);
+	if (e == ERR_OK)
+		e = answer(q, protocol, &s, &series);
+	else
+		series = choose_series(q);
+	metrics_prediction(series, q->worker, e, q->n_rows, s.duration_ns);
+	return e;
+}
+
+enum err
+score_run(struct request *q, struct score *s, score_take_fn *take)
+{
+	size_t width = model_outputs(s->model, s->output);
+	size_t n_features = model_features(s->model)->n;
+	size_t chunk = s->n_rows < s->chunk_max ? s->n_rows : s->chunk_max;
+	size_t n_outputs = chunk * width;
+
+	buf_reset(&q->outputs);
+	if (!buf_reserve(&q->outputs, n_outputs * sizeof(float) + s->scratch_bytes))
+		return err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the outputs; send fewer rows in one request");
+	float *outputs = (float *)(void *)q->outputs.data;
+	s->n_runs++;
+	for (size_t row = 0; row < s->n_rows && buf_ok(&q->answer); row += chunk) {
+		const struct score_chunk c = {.first = row,
+									  .n_rows = s->n_rows - row < chunk ? s->n_rows - row : chunk,
+									  .rows = s->values + row * n_features,
+									  .outputs = outputs,
+									  .width = width,
+									  .scratch = outputs + n_outputs};
+		enum err e = predict_chunk(q, s, &c, outputs);
+		if (e == ERR_OK)
+			e = take(q, s, &c);
+		if (e != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}
+
+enum err
+score_end(struct request *q)
+{
+	if (!buf_ok(&q->answer))
+		return err_set(&q->error, ERR_ANSWER_TOO_LARGE, "the answer would be larger than %zu bytes; send fewer rows in one request",
+					   q->answer.max);
+	return ERR_OK;
+}
+
+enum err
+score_failed(struct request *q, const struct score *s, enum err e, const struct err_info *why)
+{
+	const char *name = model_name(s->model);
+	const char *version = model_version(s->model);
+
+	log_message(&q->server->log, LOG_ERROR, "predict_failed", "model %s version %s: %s", name, version, why->text);
+	return err_set(&q->error, e, "version %s of the model %s cannot answer; the server's log says why", version, name);
+}
+
+/* The one place where rows become predictions. */
+static enum err
+predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, float *outputs)
+{
+	struct err_info why;
+	uint64_t start = clock_now_ns();
+	enum err e = model_predict(s->model, &q->caller, s->output, c->rows, c->n_rows, outputs, &why);
+
+	s->duration_ns += clock_now_ns() - start;
+	return e == ERR_OK ? ERR_OK : score_failed(q, s, e, &why);
+}
+
+/* The model by path, inside the catalog. A version that is not loaded yet is loaded, outside of it. */
+static enum err
+enter_model(struct request *q, struct catalog_choice *choice)
+{
+	struct registry *registry = q->server->registry;
+	bool unloaded;
+	enum err e;
+
+	const struct catalog *catalog = registry_enter(registry, q->worker);
+	if (q->version[0] == '\0')
+		return catalog_choose(catalog, q->model, choice, &q->error);
+	for (int tries = 0; tries < ENTER_TRIES; tries++) {
+		e = catalog_choose_version(catalog, q->model, q->version, choice, &unloaded, &q->error);
+		if (!unloaded)
+			return e;
+		registry_leave(registry, q->worker);
+		e = registry_load_version(registry, q->model, q->version, &q->error);
+		catalog = registry_enter(registry, q->worker);
+		if (e != ERR_OK)
+			return e;
+	}
+	return err_set(&q->error, ERR_OVERLOADED, "many versions are used at once, more than are kept loaded; try again later");
+}
+
+/* Where to count a request that is refused before its rows matter: where it would belong. */
+static struct metrics_series *
+choose_series(struct request *q)
+{
+	struct catalog_choice choice;
+	struct err_info ignored;
+	bool unloaded;
+	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
+
+	if (q->version[0] == '\0')
+		(void)catalog_choose(catalog, q->model, &choice, &ignored);
+	else
+		(void)catalog_choose_version(catalog, q->model, q->version, &choice, &unloaded, &ignored);
+	registry_leave(q->server->registry, q->worker);
+	return choice.series;
+}
+
+static enum err
+answer(struct request *q, const struct score_protocol *protocol, struct score *s, struct metrics_series **series)
+{
+	struct catalog_choice choice;
+	enum err e = enter_model(q, &choice);
+
+	*series = choice.series;
+	if (e == ERR_OK) {
+		s->model = choice.model;
+		memcpy(q->served_model, model_name(s->model), strlen(model_name(s->model)) + 1);
+		memcpy(q->served_version, model_version(s->model), strlen(model_version(s->model)) + 1);
+		e = protocol->read(q, s);
+	}
+	if (e == ERR_OK)
+		e = protocol->print(q, s);
+	if (e == ERR_OK)
+		q->n_rows = s->n_rows;
+	registry_leave(q->server->registry, q->worker);
+	return e;
+}
