@@ -194,13 +194,21 @@ test_store(const struct serve *o)
 }
 
 static size_t
-choose_threads(const struct serve *o)
+count_processors(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
+	return processors > 0 ? (size_t)processors : 1;
+}
+
+static size_t
+choose_threads(const struct serve *o)
+{
+	size_t processors = count_processors();
+
 	if (o->threads > 0)
 		return (size_t)o->threads;
-	return processors > THREADS_MIN ? (size_t)processors : THREADS_MIN;
+	return processors > THREADS_MIN ? processors : THREADS_MIN;
 }
 
 static enum err
@@ -242,6 +250,7 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 
 	run->server = (struct server){.body_max = (size_t)o->body_max_bytes,
 								  .rows_max = (size_t)o->rows_max,
+								  .processors = count_processors(),
 								  .log_requests = (enum request_log)o->log_requests,
 								  .log = {.level = (enum log_level)o->log_level}};
 	if (e == ERR_OK)

@@ -15,6 +15,7 @@
 #include "model/forest.h"
 #include "model/manifest_write.h"
 #include "model/model.h"
+#include "model/parallel.h"
 #include "model/sample.h"
 #include "model/trial.h"
 #include "model/versions.h"
@@ -269,7 +270,7 @@ predict_rows(const struct job *job, const float *values, size_t n, float *output
 	enum err e = forest_open(job->file.data, job->file.len, &forest, info);
 
 	if (e == ERR_OK && forest_shape(forest)->n_values == booster_outputs(job->booster, BOOSTER_VALUE))
-		forest_predict(forest, BOOSTER_VALUE, values, n, outputs);
+		parallel_predict(forest, (size_t)sysconf(_SC_NPROCESSORS_ONLN), BOOSTER_VALUE, values, n, outputs);
 	else if ((e = booster_caller_init(&caller, info)) == ERR_OK)
 		e = booster_predict(job->booster, &caller, BOOSTER_VALUE, values, n, outputs, info);
 	booster_caller_release(&caller);

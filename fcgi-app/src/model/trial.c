@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/spread.h"
 #include "model/describe.h"
 #include "model/manifest.h"
 #include "model/proof.h"
@@ -441,34 +442,90 @@ fill_odd(struct split_rows *s, bool finite)
 		s->rows[i] = odd[random_below(&s->random, n)];
 }
 
-/* Both scorers on the same rows, in a batch and (the forest) one by one. */
+/* Both scorers on the same rows, each on a thread of its own. */
+struct contest {
+	const struct model *booster;
+	const struct model *forest;
+	enum booster_output output;
+	const float *rows;
+	size_t n_rows;
+	size_t width;
+	float *theirs; /* owned */
+	float *batch;  /* owned; ours in a batch, … */
+	float *single; /* owned; … and one by one */
+	enum err e;    /* of XGBoost */
+	struct err_info info;
+};
+
+static void
+ask_booster(struct contest *c)
+{
+	struct booster_caller caller;
+
+	c->e = booster_caller_init(&caller, &c->info);
+	if (c->e == ERR_OK)
+		c->e = model_predict(c->booster, &caller, c->output, c->rows, c->n_rows, c->theirs, &c->info);
+	booster_caller_release(&caller);
+}
+
+static void
+ask_forest(struct contest *c)
+{
+	const struct forest *f = model_forest(c->forest);
+	size_t n = model_features(c->forest)->n;
+
+	forest_predict(f, c->output, c->rows, c->n_rows, c->batch);
+	for (size_t i = 0; i < c->n_rows; i++)
+		forest_predict(f, c->output, c->rows + i * n, 1, c->single + i * c->width);
+}
+
+static void
+ask_one(void *context, size_t part)
+{
+	if (part == 0)
+		ask_booster(context);
+	else
+		ask_forest(context);
+}
+
+static enum err
+compare_answers(const struct contest *c, struct err_info *info)
+{
+	for (size_t i = 0; i < c->n_rows; i++)
+		for (int single = 0; single <= 1; single++) {
+			const float *ours = (single ? c->single : c->batch) + i * c->width;
+			if (memcmp(ours, c->theirs + i * c->width, c->width * sizeof *ours) != 0)
+				return err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i, (double)ours[0],
+							   (double)c->theirs[i * c->width]);
+		}
+	return ERR_OK;
+}
+
+/* The same bits, in a batch and (the forest) one by one. */
 static enum err
 compare_scorers(const struct model *booster, const struct model *forest, enum booster_output output, const float *rows,
 				size_t n_rows, struct err_info *info)
 {
-	size_t n = model_features(booster)->n;
-	size_t width = model_outputs(booster, output);
-	float *theirs = calloc(n_rows * width, sizeof *theirs);
-	float *ours = calloc(n_rows * width, sizeof *ours);
-	struct booster_caller caller = {0};
+	struct contest c = {.booster = booster,
+						.forest = forest,
+						.output = output,
+						.rows = rows,
+						.n_rows = n_rows,
+						.width = model_outputs(booster, output)};
 	enum err e;
 
-	if (ours == NULL || theirs == NULL || model_outputs(forest, output) != width)
+	c.theirs = calloc(n_rows * c.width, sizeof *c.theirs);
+	c.batch = calloc(n_rows * c.width, sizeof *c.batch);
+	c.single = calloc(n_rows * c.width, sizeof *c.single);
+	if (c.theirs == NULL || c.batch == NULL || c.single == NULL || model_outputs(forest, output) != c.width) {
 		e = err_set(info, ERR_MODEL_FAILED, "the forest has another number of outputs, or there is no memory to compare");
-	else if ((e = booster_caller_init(&caller, info)) == ERR_OK)
-		e = model_predict(booster, &caller, output, rows, n_rows, theirs, info);
-	for (int single = 0; single <= 1 && e == ERR_OK; single++) {
-		(void)model_predict(forest, &caller, output, rows, single ? 0 : n_rows, ours, info);
-		for (size_t i = 0; single && i < n_rows; i++)
-			(void)model_predict(forest, &caller, output, rows + i * n, 1, ours + i * width, info);
-		for (size_t i = 0; i < n_rows && e == ERR_OK; i++)
-			if (memcmp(ours + i * width, theirs + i * width, width * sizeof *ours) != 0)
-				e = err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i, (double)ours[i * width],
-							(double)theirs[i * width]);
+	} else {
+		spread_run(2, 2, ask_one, &c);
+		e = c.e == ERR_OK ? compare_answers(&c, info) : err_set(info, c.e, "%s", c.info.text);
 	}
-	booster_caller_release(&caller);
-	free(ours);
-	free(theirs);
+	free(c.theirs);
+	free(c.batch);
+	free(c.single);
 	return e;
 }
 
@@ -505,38 +562,65 @@ compare_explanations(const struct model *booster, const struct model *forest, co
 	return e;
 }
 
-/* Whether the forest answers as XGBoost does; ERR_OK also where it does not, with the reason. */
-static enum err
-try_forest(const struct model *booster, const char *store, const char *name, const char *version, const float *golden,
-		   struct proof *proof, struct err_info *info)
-{
-	struct model *forest;
+/* One version, opened for both scorers. */
+struct pair {
+	const char *store;
+	const char *name;
+	const char *version;
+	struct model *booster; /* owned; NULL where `e` is not ERR_OK */
+	struct model *forest;  /* owned; the same with `why_not` */
+	enum err e;
+	enum err why_not;
+	struct err_info info;
 	struct err_info why;
-	struct split_rows s = {.n = model_features(booster)->n, .random = 2};
-	enum err e = model_open(store, name, version, MODEL_FOREST, &forest, &why);
+};
 
-	s.rows = calloc(TRIAL_SPLIT_ROWS * s.n, sizeof *s.rows);
-	if (s.rows == NULL) {
-		model_free(forest);
-		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
-	}
-	if (e == ERR_OK) {
-		fill_odd(&s, strcmp(model_shape(booster)->kind, "gbtree") != 0);
-		model_splits(forest, take_split, &s);
-		e = compare_scorers(booster, forest, BOOSTER_VALUE, golden, TRIAL_ROWS, &why);
-	}
-	if (e == ERR_OK && !model_can_explain(forest))
-		e = err_set(&why, ERR_UNSUPPORTED_MODEL,
+static void
+open_one(void *context, size_t part)
+{
+	struct pair *p = context;
+
+	if (part == 0)
+		p->e = model_open(p->store, p->name, p->version, MODEL_XGBOOST, &p->booster, &p->info);
+	else
+		p->why_not = model_open(p->store, p->name, p->version, MODEL_FOREST, &p->forest, &p->why);
+}
+
+/* The same bits and explanations from both, for rows mixed of golden ones and rows of splits. */
+static enum err
+compare_pair(const struct pair *p, const float *golden, const float *splits, struct err_info *why)
+{
+	enum err e = compare_scorers(p->booster, p->forest, BOOSTER_VALUE, golden, TRIAL_ROWS, why);
+
+	if (e == ERR_OK && !model_can_explain(p->forest))
+		e = err_set(why, ERR_UNSUPPORTED_MODEL,
 					"the file does not say how many training rows its nodes had, which explanations want");
 	if (e == ERR_OK)
-		e = compare_explanations(booster, forest, golden, &why);
+		e = compare_explanations(p->booster, p->forest, golden, why);
 	if (e == ERR_OK) /* their values follow from their margins */
-		e = compare_scorers(booster, forest, BOOSTER_MARGIN, s.rows, TRIAL_SPLIT_ROWS, &why);
+		e = compare_scorers(p->booster, p->forest, BOOSTER_MARGIN, splits, TRIAL_SPLIT_ROWS, why);
+	return e;
+}
+
+/* Whether the forest answers as XGBoost does; ERR_OK also where it does not, with the reason. */
+static enum err
+try_forest(struct pair *p, const float *golden, struct proof *proof, struct err_info *info)
+{
+	struct split_rows s = {.n = model_features(p->booster)->n, .random = 2};
+	enum err e = p->why_not;
+
+	s.rows = calloc(TRIAL_SPLIT_ROWS * s.n, sizeof *s.rows);
+	if (s.rows == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	if (e == ERR_OK) {
+		fill_odd(&s, strcmp(model_shape(p->booster)->kind, "gbtree") != 0);
+		model_splits(p->forest, take_split, &s);
+		e = compare_pair(p, golden, s.rows, &p->why);
+	}
 	proof->scorer = e == ERR_OK ? MODEL_FOREST : MODEL_XGBOOST;
 	proof->rows = TRIAL_ROWS + (e == ERR_OK ? TRIAL_SPLIT_ROWS : 0);
-	(void)snprintf(proof->reason, sizeof proof->reason, "%.255s", e == ERR_OK ? "" : why.text);
+	(void)snprintf(proof->reason, sizeof proof->reason, "%.255s", e == ERR_OK ? "" : p->why.text);
 	free(s.rows);
-	model_free(forest);
 	return ERR_OK;
 }
 
@@ -560,49 +644,57 @@ may_be_too_old(enum err e, const char *store, const char *name, const char *vers
 
 /* A version that libxgboost is too old for: its golden rows are the proof of the forest. On failure `info` says what XGBoost said, unless it could not. */
 static enum err
-prove_forest_alone(const char *store, const char *name, const char *version, enum err xgboost, struct proof *proof,
-				   struct err_info *info)
+prove_forest_alone(struct pair *p, struct proof *proof, struct err_info *info)
 {
 	char library[16];
-	struct model *m;
-	struct err_info why;
 	float *rows = NULL;
-	enum err e = model_open(store, name, version, MODEL_FOREST, &m, &why);
+	enum err e = p->why_not;
 
-	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
-		e = err_set(&why, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	if (e == ERR_OK && (rows = mix_golden_rows(p->forest)) == NULL)
+		e = err_set(&p->why, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
 	if (e == ERR_OK)
-		e = try_made_up_rows(m, rows, &why);
+		e = try_made_up_rows(p->forest, rows, &p->why);
 	free(rows);
-	model_free(m);
 	if (e == ERR_OK) {
 		*proof = (struct proof){.scorer = MODEL_FOREST, .rows = TRIAL_ROWS};
 		(void)snprintf(proof->reason, sizeof proof->reason, "libxgboost %s is too old for the file; its golden rows are the proof",
 					   booster_library_version(library));
 		return ERR_OK;
 	}
-	if (xgboost != ERR_UNSUPPORTED_MODEL || e == ERR_UNSUPPORTED_MODEL)
-		return xgboost;
-	*info = why;
+	if (p->e != ERR_UNSUPPORTED_MODEL || e == ERR_UNSUPPORTED_MODEL) {
+		*info = p->info;
+		return p->e;
+	}
+	*info = p->why;
+	return e;
+}
+
+static enum err
+prove_pair(struct pair *p, struct proof *proof, struct err_info *info)
+{
+	float *rows = NULL;
+	enum err e = p->e;
+
+	if (e != ERR_OK)
+		*info = p->info;
+	else if ((rows = mix_golden_rows(p->booster)) == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
+	if (e == ERR_OK)
+		e = try_forest(p, rows, proof, info);
+	if (e == ERR_OK && proof->scorer == MODEL_XGBOOST)
+		e = try_made_up_rows(p->booster, rows, info);
+	free(rows);
 	return e;
 }
 
 enum err
 trial_prove_here(const char *store, const char *name, const char *version, struct proof *proof, struct err_info *info)
 {
-	struct model *m;
-	float *rows = NULL;
-	enum err e = model_open(store, name, version, MODEL_XGBOOST, &m, info);
+	struct pair p = {.store = store, .name = name, .version = version};
 
-	if (may_be_too_old(e, store, name, version))
-		return prove_forest_alone(store, name, version, e, proof, info);
-	if (e == ERR_OK && (rows = mix_golden_rows(m)) == NULL)
-		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for made-up rows");
-	if (e == ERR_OK)
-		e = try_forest(m, store, name, version, rows, proof, info);
-	if (e == ERR_OK && proof->scorer == MODEL_XGBOOST)
-		e = try_made_up_rows(m, rows, info);
-	free(rows);
-	model_free(m);
+	spread_run(2, 2, open_one, &p);
+	enum err e = may_be_too_old(p.e, store, name, version) ? prove_forest_alone(&p, proof, info) : prove_pair(&p, proof, info);
+	model_free(p.booster);
+	model_free(p.forest);
 	return e;
 }

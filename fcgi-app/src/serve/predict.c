@@ -60,7 +60,11 @@ predict_read(struct request *q, struct score *s)
 enum err
 predict_end(struct request *q, const struct score *s)
 {
-	buf_printf(&q->answer, "],\"model\":\"%s\",\"version\":\"%s\"}\n", model_name(s->model), model_version(s->model));
+	buf_str(&q->answer, "],\"model\":\"");
+	buf_str(&q->answer, model_name(s->model));
+	buf_str(&q->answer, "\",\"version\":\"");
+	buf_str(&q->answer, model_version(s->model));
+	buf_str(&q->answer, "\"}\n");
 	return score_end(q);
 }
 

@@ -32,6 +32,7 @@ enum request_shape { REQUEST_OWN, REQUEST_INFERENCE /* Open Inference Protocol *
 struct server {
 	size_t body_max; /* bytes */
 	size_t rows_max;
+	size_t processors; /* that scoring may use */
 	enum request_log log_requests;
 	struct log log;
 	struct metrics *metrics;   /* owned by cmd_serve.c */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "model/parallel.h"
 
 enum { ENTER_TRIES = 3 };
 
@@ -77,14 +78,27 @@ score_failed(struct request *q, const struct score *s, enum err e, const struct 
 	return err_set(&q->error, e, "version %s of the model %s cannot answer; the server's log says why", version, name);
 }
 
+/* This one, and one for each processor that no other worker uses. */
+static size_t
+count_threads(const struct request *q)
+{
+	size_t busy = metrics_in_flight(q->server->metrics);
+
+	return busy < q->server->processors ? q->server->processors - busy + 1 : 1;
+}
+
 /* The one place where rows become predictions. */
 static enum err
 predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, float *outputs)
 {
 	struct err_info why;
 	uint64_t start = clock_now_ns();
-	enum err e = model_predict(s->model, &q->caller, s->output, c->rows, c->n_rows, outputs, &why);
+	enum err e = ERR_OK;
 
+	if (c->n_rows > PARALLEL_ROWS && model_forest(s->model) != NULL)
+		parallel_predict(model_forest(s->model), count_threads(q), s->output, c->rows, c->n_rows, outputs);
+	else
+		e = model_predict(s->model, &q->caller, s->output, c->rows, c->n_rows, outputs, &why);
 	s->duration_ns += clock_now_ns() - start;
 	return e == ERR_OK ? ERR_OK : score_failed(q, s, e, &why);
 }

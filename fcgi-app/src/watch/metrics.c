@@ -344,10 +344,19 @@ write_series_histogram(const struct metrics *m, struct buf *out, const char *nam
 	buf_release(&labels);
 }
 
+size_t
+metrics_in_flight(const struct metrics *m)
+{
+	uint64_t n = 0;
+
+	for (size_t k = 0; k < m->n_shards; k++)
+		n += get(&m->workers[k].in_flight);
+	return (size_t)n;
+}
+
 static void
 write_routes(const struct metrics *m, struct buf *out)
 {
-	uint64_t in_flight = 0;
 	char labels[LABEL_MAX];
 
 	head(out, "futaie_request_duration_seconds", "histogram", "Time from a request's parameters to its answer, by route.");
@@ -356,10 +365,8 @@ write_routes(const struct metrics *m, struct buf *out)
 		write_histogram(out, "futaie_request_duration_seconds", labels, &duration_bounds, &m->durations[r],
 						m->n_routes * sizeof *m->durations, m->n_shards);
 	}
-	for (size_t k = 0; k < m->n_shards; k++)
-		in_flight += get(&m->workers[k].in_flight);
 	head(out, "futaie_requests_in_flight", "gauge", "Requests that workers are in now, this scrape among them.");
-	buf_printf(out, "futaie_requests_in_flight %" PRIu64 "\n", in_flight);
+	buf_printf(out, "futaie_requests_in_flight %zu\n", metrics_in_flight(m));
 }
 
 static void

@@ -43,6 +43,9 @@ void metrics_request_end(struct metrics *m, size_t shard, size_t route, uint64_t
 /* One request on a route that predicts: its result, and where it is ERR_OK its rows and the time in the scorer. */
 void metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size_t rows, uint64_t duration_ns);
 
+/* Requests that workers are in now. Any thread. */
+size_t metrics_in_flight(const struct metrics *m);
+
 /* One reload by any thread. */
 void metrics_reload(struct metrics *m, bool success);
 
