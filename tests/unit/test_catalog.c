@@ -446,7 +446,7 @@ readiness(void **state)
 	catalog_write_metrics(c, &b);
 	assert_contains(buf_peek(&b), "\n# TYPE futaie_model_info gauge\n"
 								  "futaie_model_info{model=\"house\",version=\"2\",role=\"champion\","
-								  "objective=\"reg:squarederror\",scorer=\"xgboost\",sha256=\"");
+								  "objective=\"reg:squarederror\",scorer=\"xgboost\",scorer_reason=\"\",sha256=\"");
 	assert_null(strstr(buf_peek(&b), "hut"));
 	buf_release(&b);
 	catalog_free(c);

@@ -180,6 +180,22 @@ records_the_proof(void **state)
 	assert_true(proof_read(&proof, folder_path("house/2"), m.sha256));
 	assert_false(proof_read(&proof, folder_path("house/2"), "0000"));
 	assert_false(proof_read(&proof, folder_path("house/3"), m.sha256));
+	cJSON *record = folder_read_json(folder_path("house/2/proof.json"));
+	const char *ours = cJSON_GetObjectItemCaseSensitive(record, "forest")->valuestring;
+	char forest[128];
+	(void)snprintf(forest, sizeof forest, "%s more", ours); /* a processor with more instructions */
+	folder_set_text(record, "forest", forest);
+	folder_write_json(folder_path("house/2/proof.json"), record);
+	assert_true(proof_read(&proof, folder_path("house/2"), m.sha256));
+	*strrchr(forest, ' ') = 'x'; /* other instructions */
+	folder_set_text(record, "forest", forest);
+	folder_write_json(folder_path("house/2/proof.json"), record);
+	assert_false(proof_read(&proof, folder_path("house/2"), m.sha256));
+	forest[strcspn(forest, " ")] = '\0'; /* with none of ours */
+	folder_set_text(record, "forest", forest);
+	folder_write_json(folder_path("house/2/proof.json"), record);
+	assert_false(proof_read(&proof, folder_path("house/2"), m.sha256));
+	cJSON_Delete(record);
 	folder_write(folder_path("house/2/proof.json"), "{\"sha256\": 1");
 	assert_false(proof_read(&proof, folder_path("house/2"), m.sha256));
 	manifest_release(&m);

@@ -14,10 +14,13 @@
 #include "model/store.h"
 #include "model/treefile.h"
 
+enum { REASON_MAX = 256 };
+
 struct model {
 	struct manifest manifest;
 	struct booster *booster; /* owned; NULL where the forest answers */
 	struct forest *forest;   /* owned; NULL where libxgboost answers */
+	char scorer_reason[REASON_MAX];
 };
 
 static enum err load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err_info *info);
@@ -162,6 +165,18 @@ const char *
 model_scorer_name(const struct model *m)
 {
 	return m->forest != NULL ? "forest" : "xgboost";
+}
+
+const char *
+model_scorer_reason(const struct model *m)
+{
+	return m->scorer_reason;
+}
+
+void
+model_set_scorer_reason(struct model *m, const char *reason)
+{
+	(void)snprintf(m->scorer_reason, sizeof m->scorer_reason, "%s", reason);
 }
 
 void

@@ -57,6 +57,10 @@ void model_use(struct model *m, enum ranks_isa isa);
 /* "xgboost" or "forest". */
 const char *model_scorer_name(const struct model *m);
 
+/* Why it is that one, a sentence; "" where there is nothing to say. Set before any other thread has the model, cut to fit. */
+const char *model_scorer_reason(const struct model *m);
+void model_set_scorer_reason(struct model *m, const char *reason);
+
 /* Reports the splits of the trees to made-up rows: forest_splits(); nothing with MODEL_XGBOOST. */
 void model_splits(const struct model *m, booster_split_fn *found, void *context);
 

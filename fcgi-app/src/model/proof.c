@@ -15,7 +15,7 @@
 #include "model/manifest.h"
 #include "version.h"
 
-enum { FILE_MAX = 4096, FOREST_NAME_MAX = 32 };
+enum { FILE_MAX = 4096, FOREST_NAME_MAX = 64 };
 
 static bool
 says(const cJSON *tree, const char *name, const char *value)
@@ -40,12 +40,27 @@ hash_manifest(const char *folder, char out[FILES_SHA256_HEX])
 	buf_release(&text);
 }
 
-/* "2 avx2": which of our scorers was compared, and with which instructions. */
+/* "3 portable avx2": which of our scorers was compared, and with which instructions. */
 static const char *
 forest_name(char out[FOREST_NAME_MAX])
 {
-	(void)snprintf(out, FOREST_NAME_MAX, "%d %s", FOREST_REVISION, ranks_isa_name(ranks_best_isa()));
+	int len = snprintf(out, FOREST_NAME_MAX, "%d", FOREST_REVISION);
+
+	for (int isa = 0; isa < RANKS_ISAS; isa++)
+		if (ranks_has_isa((enum ranks_isa)isa))
+			len += snprintf(out + len, FOREST_NAME_MAX - (size_t)len, " %s", ranks_isa_name((enum ranks_isa)isa));
 	return out;
+}
+
+/* Whether it was this scorer, and with all instructions of this processor among others. */
+static bool
+is_this_forest(const cJSON *tree)
+{
+	const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "forest"));
+	char ours[FOREST_NAME_MAX];
+	size_t len = strlen(forest_name(ours));
+
+	return said != NULL && strncmp(said, ours, len) == 0 && (said[len] == '\0' || said[len] == ' ');
 }
 
 static bool
@@ -53,11 +68,10 @@ is_of(const cJSON *tree, const char *folder, const char *sha256)
 {
 	char library[16];
 	char manifest[FILES_SHA256_HEX];
-	char forest[FOREST_NAME_MAX];
 
 	hash_manifest(folder, manifest);
 	return says(tree, "sha256", sha256) && says(tree, "manifest_sha256", manifest) && says(tree, "futaie", FUTAIE_VERSION) &&
-		   says(tree, "xgboost", booster_library_version(library)) && says(tree, "forest", forest_name(forest));
+		   says(tree, "xgboost", booster_library_version(library)) && is_this_forest(tree);
 }
 
 bool

@@ -298,7 +298,10 @@ trial_open(const char *program, const char *store, const char *name, const char 
 		if (e != ERR_OK)
 			return e;
 	}
-	return model_open(store, name, version, proof.scorer, out, info);
+	enum err e = model_open(store, name, version, proof.scorer, out, info);
+	if (e == ERR_OK)
+		model_set_scorer_reason(*out, proof.reason);
+	return e;
 }
 
 static void
@@ -442,17 +445,17 @@ fill_odd(struct split_rows *s, bool finite)
 		s->rows[i] = odd[random_below(&s->random, n)];
 }
 
-/* Both scorers on the same rows, each on a thread of its own. */
+/* Both scorers on the same rows, each on a thread of its own. The forest answers in batches by every set of instructions that the processor has. */
 struct contest {
 	const struct model *booster;
-	const struct model *forest;
+	struct model *forest;
 	enum booster_output output;
 	const float *rows;
 	size_t n_rows;
 	size_t width;
+	size_t n_ways; /* of the forest: one by one, and in a batch by each set */
 	float *theirs; /* owned */
-	float *batch;  /* owned; ours in a batch, … */
-	float *single; /* owned; … and one by one */
+	float *ours;   /* owned; n_ways times */
 	enum err e;    /* of XGBoost */
 	struct err_info info;
 };
@@ -473,10 +476,17 @@ ask_forest(struct contest *c)
 {
 	const struct forest *f = model_forest(c->forest);
 	size_t n = model_features(c->forest)->n;
+	float *out = c->ours;
 
-	forest_predict(f, c->output, c->rows, c->n_rows, c->batch);
-	for (size_t i = 0; i < c->n_rows; i++)
-		forest_predict(f, c->output, c->rows + i * n, 1, c->single + i * c->width);
+	for (size_t i = 0; i < c->n_rows; i++, out += c->width)
+		forest_predict(f, c->output, c->rows + i * n, 1, out);
+	for (enum ranks_isa isa = RANKS_PORTABLE; isa <= ranks_best_isa(); isa++) { /* which ends with the best, as it was */
+		if (!ranks_has_isa(isa))
+			continue;
+		model_use(c->forest, isa);
+		forest_predict(f, c->output, c->rows, c->n_rows, out);
+		out += c->n_rows * c->width;
+	}
 }
 
 static void
@@ -492,8 +502,8 @@ static enum err
 compare_answers(const struct contest *c, struct err_info *info)
 {
 	for (size_t i = 0; i < c->n_rows; i++)
-		for (int single = 0; single <= 1; single++) {
-			const float *ours = (single ? c->single : c->batch) + i * c->width;
+		for (size_t way = 0; way < c->n_ways; way++) {
+			const float *ours = c->ours + (way * c->n_rows + i) * c->width;
 			if (memcmp(ours, c->theirs + i * c->width, c->width * sizeof *ours) != 0)
 				return err_set(info, ERR_MODEL_FAILED, "made-up row %zu gives %.9g, XGBoost gives %.9g", i, (double)ours[0],
 							   (double)c->theirs[i * c->width]);
@@ -503,29 +513,30 @@ compare_answers(const struct contest *c, struct err_info *info)
 
 /* The same bits, in a batch and (the forest) one by one. */
 static enum err
-compare_scorers(const struct model *booster, const struct model *forest, enum booster_output output, const float *rows,
-				size_t n_rows, struct err_info *info)
+compare_scorers(const struct model *booster, struct model *forest, enum booster_output output, const float *rows, size_t n_rows,
+				struct err_info *info)
 {
 	struct contest c = {.booster = booster,
 						.forest = forest,
 						.output = output,
 						.rows = rows,
 						.n_rows = n_rows,
+						.n_ways = 1,
 						.width = model_outputs(booster, output)};
 	enum err e;
 
+	for (int isa = 0; isa < RANKS_ISAS; isa++)
+		c.n_ways += ranks_has_isa((enum ranks_isa)isa);
 	c.theirs = calloc(n_rows * c.width, sizeof *c.theirs);
-	c.batch = calloc(n_rows * c.width, sizeof *c.batch);
-	c.single = calloc(n_rows * c.width, sizeof *c.single);
-	if (c.theirs == NULL || c.batch == NULL || c.single == NULL || model_outputs(forest, output) != c.width) {
+	c.ours = calloc(c.n_ways * n_rows * c.width, sizeof *c.ours);
+	if (c.theirs == NULL || c.ours == NULL || model_outputs(forest, output) != c.width) {
 		e = err_set(info, ERR_MODEL_FAILED, "the forest has another number of outputs, or there is no memory to compare");
 	} else {
 		spread_run(2, 2, ask_one, &c);
 		e = c.e == ERR_OK ? compare_answers(&c, info) : err_set(info, c.e, "%s", c.info.text);
 	}
 	free(c.theirs);
-	free(c.batch);
-	free(c.single);
+	free(c.ours);
 	return e;
 }
 

@@ -271,8 +271,10 @@ write_info(const struct served *s, const char *role, struct buf *out)
 	metrics_label(out, model_name(s->model));
 	buf_str(out, ",version=");
 	metrics_label(out, model_version(s->model));
-	buf_printf(out, ",role=\"%s\",objective=\"%s\",scorer=\"%s\",sha256=\"%s\"} 1\n", role, model_shape(s->model)->objective,
-			   model_scorer_name(s->model), model_sha256(s->model));
+	buf_printf(out, ",role=\"%s\",objective=\"%s\",scorer=\"%s\",scorer_reason=", role, model_shape(s->model)->objective,
+			   model_scorer_name(s->model));
+	metrics_label(out, model_scorer_reason(s->model));
+	buf_printf(out, ",sha256=\"%s\"} 1\n", model_sha256(s->model));
 }
 
 void

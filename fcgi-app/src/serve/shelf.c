@@ -136,7 +136,12 @@ write_entry(const struct entry *entry, struct buf *out)
 	buf_printf(out, ",\"objective\":\"%s\",\"outputs\":%zu,\"metrics\":", model_shape(m)->objective,
 			   model_outputs(m, BOOSTER_VALUE));
 	buf_str(out, model_metrics_json(m));
-	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"}\n", model_sha256(m), model_scorer_name(m));
+	buf_printf(out, ",\"sha256\":\"%s\",\"scorer\":\"%s\"", model_sha256(m), model_scorer_name(m));
+	if (model_scorer_reason(m)[0] != '\0') {
+		buf_str(out, ",\"scorer_reason\":");
+		text_json_string(out, model_scorer_reason(m), strlen(model_scorer_reason(m)));
+	}
+	buf_str(out, "}\n");
 }
 
 static enum err
@@ -220,7 +225,10 @@ load_champion(const struct catalog_source *source, const struct entry *before, e
 	entry->champion = served_open(source, model);
 	if (entry->champion == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the model %s", stored->name);
-	log_message(source->log, LOG_INFO, "champion", "model %s version %s serves", stored->name, version);
+	const char *reason = model_scorer_reason(model);
+	log_message(source->log, LOG_INFO, "champion", "model %s version %s serves, scored by %s%s%s", stored->name, version,
+				strcmp(model_scorer_name(model), "forest") == 0 ? "the compiled forest" : "libxgboost",
+				reason[0] != '\0' ? ": " : "", reason);
 	return ERR_OK;
 }
 
