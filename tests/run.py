@@ -6,7 +6,7 @@
     tests/run.py --list     what groups there are
 
 A group is one or more programs that print TAP (the Test Anything Protocol). Their lines pass through as they come; what is not
-TAP is shown as a diagnostic. A program also fails its group when it exits non-zero without a `not ok`, prints no plan, runs fewer
+TAP is shown as a diagnostic. In a run of all groups those that mostly wait run beside the others, and their lines come last. A program also fails its group when it exits non-zero without a `not ok`, prints no plan, runs fewer
 tests than planned, takes longer than its group may, or leaves a process behind. BUILD names the build directory (default build).
 Exit status: 0 when nothing failed, 1 when something did, 2 for a group that does not exist.
 """
@@ -19,6 +19,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,7 +33,11 @@ PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
 GRACE_S = 5             # between asking a group to end and killing it
 PR_SET_CHILD_SUBREAPER = 36
 
+BESIDE = set()          # pids of runners that run beside this one
+RUNNER = [sys.executable, "-B", __file__]
+
 RESULT = re.compile(r"^(?P<failed>not )?ok\b(?: +\d+)?(?: +-)? *(?P<name>.*?)(?: *(?<!\\)# *SKIP\S*(?: +(?P<reason>.*))?)?$", re.IGNORECASE)
+SUM = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
 PLAN = re.compile(r"^1\.\.(?P<count>\d+)(?: *# *SKIP\S*(?: +(?P<reason>.*))?)?$", re.IGNORECASE)
 
 
@@ -42,6 +47,7 @@ class Group:
     commands: object    # function that gives the programs to run, each an argv
     timeout_s: int      # for all of its programs together
     always: bool = True  # in a run of all groups; the others are run by name, by make test-reliability for one
+    beside: bool = False    # in a run of all groups: at the same time as the others; it mostly waits
 
 
 def unit_programs():
@@ -75,8 +81,8 @@ GROUPS = {
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
-    "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 150),
-    "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 300),
+    "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 240, beside=True),
+    "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 360, beside=True),
     "faults": Group("commands killed at each step, and disks that fail there: the store is never half-changed", lambda: [
         [*PYTEST, "tests/reliability/test_faults.py"]], 240, always=False),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
@@ -230,7 +236,7 @@ def children():
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
         except (OSError, ValueError):
             continue
-        if int(parent) == os.getpid() and state != "Z":
+        if int(parent) == os.getpid() and state != "Z" and int(entry.name) not in BESIDE:
             found[int(entry.name)] = command
     return found
 
@@ -258,11 +264,51 @@ def end_orphan(pid):
 
 
 def reap():
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
+    """Takes note of ended processes, but for those whose end somebody waits for."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in BESIDE:
+                break
+            os.waitpid(ended.si_pid, 0)
+        except ChildProcessError:
+            break
+
+
+class Beside:
+    """Groups that run at the same time as the others, in a runner of their own; their lines are kept until it has ended."""
+
+    def __init__(self, names):
+        self.argv = [*RUNNER, *names]
+        self.limit_s = sum(GROUPS[name].timeout_s for name in names) + GRACE_S
+        self.lines = tempfile.TemporaryFile("w+", errors="replace")
+        self.process = subprocess.Popen(self.argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.lines, stderr=subprocess.STDOUT,
+                                        start_new_session=True)
+        BESIDE.add(self.process.pid)
+
+    def end(self, totals):
+        """Waits for it, and counts what it has printed."""
+        program, last = Program(self.argv, totals), ""
+        wait_until(self.process, time.monotonic() + self.limit_s)
+        self.stop()
+        self.lines.seek(0)
+        for line in self.lines:
+            last = line.rstrip("\n")
+            program.take(last)
+        if not SUM.match(last):
+            program.fail(f"ended without a sum ({how_it_ended(self.process.returncode)})")
+        elif self.process.returncode != 0 and not program.failed:
+            program.fail(f"{how_it_ended(self.process.returncode)} without a failed test")
+
+    def stop(self):
+        """Its groups end as on Ctrl-C, and then it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            wait_until(self.process, time.monotonic() + 4 * GRACE_S)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        BESIDE.discard(self.process.pid)
 
 
 def run_group(name, totals):
@@ -325,12 +371,19 @@ def main():
     # Started by `&` in a script, SIGINT would be ignored here and in all that is started: then no Ctrl-C could be tried.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     names, totals, started = arguments.groups or [name for name, group in GROUPS.items() if group.always], Totals(), time.monotonic()
+    apart = [name for name in names if GROUPS[name].beside] if not arguments.groups and os.cpu_count() > 1 else []
+    beside = Beside(apart) if apart else None
     try:
         for name in names:
-            run_group(name, totals)
+            if name not in apart:
+                run_group(name, totals)
+        if beside:
+            beside.end(totals)
     except KeyboardInterrupt:
         end_orphans("the interrupted group", totals)
         totals.add("interrupted", True, None)
+        if beside:
+            beside.stop()
     sum_up(totals, names, started)
     return 1 if totals.failures or totals.passed == 0 else 0
 

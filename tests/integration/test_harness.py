@@ -80,6 +80,43 @@ def test_left_behind():
     assert "left a process behind: sleep 4321" in output, output
 
 
+def run_beside(one, other):
+    """The last line, the status and all output of a run of two groups, the second of them beside the first; each is a program (shell)."""
+    groups = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, "tests")
+        import run
+        run.GRACE_S = 0.5
+        run.GROUPS = {{"one": run.Group("one", lambda: [["sh", "-c", {one!r}]], 10), "other": run.Group("other", lambda: [["sh", "-c", {other!r}]], 2, beside=True)}}
+        """)
+    script = f"""{groups}
+run.RUNNER = [sys.executable, "-B", "-c", {groups + "sys.exit(run.main())"!r}]
+run.os.cpu_count = lambda: 2
+sys.argv = ["run.py"]
+sys.exit(run.main())
+"""
+    done = subprocess.run([sys.executable, "-B", "-c", script], cwd=stack.ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.splitlines()[-1], done.returncode, done.stdout
+
+
+def test_beside(tmp_path):
+    """Groups that run beside the others are counted with them, and their lines are not mixed"""
+    meet = f"touch {tmp_path}/$0; for i in $(seq 50); do [ -e {tmp_path}/$1 ] && break; sleep 0.1; done; [ -e {tmp_path}/$1 ] && echo 1..1 && echo ok 1 - $0"
+    last, status, output = run_beside(meet.replace("$0", "a").replace("$1", "b"), meet.replace("$0", "b").replace("$1", "a"))
+    assert (last, status) == ("2 passed, 0 failed, 0 skipped", 0), output
+    assert output.index("ok 1 - a") < output.index("# one:", 10) < output.index("ok 1 - b"), output
+
+
+@pytest.mark.parametrize("other, last", [("echo 1..2; echo ok 1 - b; echo not ok 2 - c; exit 1", "2 passed, 1 failed, 0 skipped"),
+                                         ("echo 1..1; echo ok 1 - b; kill -SEGV $$", "2 passed, 1 failed, 0 skipped"),
+                                         ("echo 1..1; setsid sleep 4322 & echo ok 1 - b", "2 passed, 1 failed, 0 skipped"),
+                                         ("echo 1..1; sleep 60", "1 passed, 1 failed, 0 skipped")], ids=["a test", "a program", "left behind", "too long"])
+def test_failure_beside(other, last):
+    """A failure in a group that runs beside the others is one of the whole"""
+    got, status, output = run_beside("echo 1..1; echo ok 1 - a", other)
+    assert (got, status) == (last, 1), output
+
+
 def test_unknown_group():
     """An unknown group ends with 2 and the list of groups"""
     done = subprocess.run([stack.ROOT / "tests" / "run.py", "nope"], capture_output=True, text=True, check=False)
