@@ -567,6 +567,94 @@ document_long_numbers(void **state)
 	}
 }
 
+static void
+whole_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		enum err code;
+		long long value; /* where it is one */
+		const char *part;
+	} rows[] = {
+		{"0", ERR_OK, 0, ""},
+		{" -12 ", ERR_OK, -12, ""},
+		{"9007199254740993", ERR_OK, 9007199254740993, ""},
+		{"9007199254740994", ERR_BAD_NUMBER, 0, "line 1, column 1: expected a whole number from -12 to 9007199254740993"},
+		{"-13", ERR_BAD_NUMBER, 0, "a whole number from"},
+		{"1.0", ERR_BAD_NUMBER, 0, "a whole number from"},
+		{"1e2", ERR_BAD_NUMBER, 0, "a whole number from"},
+		{"99999999999999999999999999999", ERR_BAD_NUMBER, 0, "a whole number from"},
+		{"1e99", ERR_BAD_NUMBER, 0, "beyond float32"},
+		{"\"1\"", ERR_WRONG_TYPE, 0, "expected a whole number, found a string"},
+		{"null", ERR_WRONG_TYPE, 0, "found null"},
+		{"NaN", ERR_WRONG_TYPE, 0, "found NaN"},
+		{"01", ERR_BAD_JSON, 0, "not a JSON number"},
+		{"", ERR_BAD_JSON, 0, "expected a whole number"},
+		{"x", ERR_BAD_JSON, 0, "expected a whole number"},
+	};
+	struct json_reader r;
+	struct err_info info;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		long long value = 0;
+		char *copy = unit_copy(rows[i].text, strlen(rows[i].text));
+		json_init(&r, copy, strlen(copy), &info);
+		check_err(rows[i].text, json_integer(&r, -12, 9007199254740993, &value), rows[i].code, &info);
+		if (rows[i].code == ERR_OK)
+			check_integer(rows[i].text, value, rows[i].value);
+		else
+			check_contains(rows[i].text, info.text, rows[i].part);
+		free(copy);
+	}
+}
+
+static void
+truth_values(void **state)
+{
+	static const char text[] = "[true , false,1]";
+	struct json_reader r;
+	struct err_info info;
+	bool more;
+	bool truth = false;
+
+	(void)state;
+	json_init(&r, text, sizeof text - 1, &info);
+	assert_err(json_open(&r, '['), ERR_OK, &info);
+	assert_err(json_more(&r, ']', &more), ERR_OK, &info);
+	assert_err(json_boolean(&r, &truth), ERR_OK, &info);
+	assert_true(truth);
+	assert_err(json_more(&r, ']', &more), ERR_OK, &info);
+	assert_err(json_boolean(&r, &truth), ERR_OK, &info);
+	assert_false(truth);
+	assert_err(json_more(&r, ']', &more), ERR_OK, &info);
+	assert_err(json_boolean(&r, &truth), ERR_WRONG_TYPE, &info);
+	assert_string_equal(info.text, "line 1, column 15: expected true or false, found a number");
+	json_init(&r, "tru", 3, &info);
+	assert_err(json_boolean(&r, &truth), ERR_BAD_JSON, &info);
+	json_init(&r, "", 0, &info);
+	assert_err(json_boolean(&r, &truth), ERR_BAD_JSON, &info);
+}
+
+static void
+skipped_nan(void **state)
+{
+	static const char text[] = "{\"a\":[NaN,[NaN]]}";
+	struct json_reader r;
+	struct err_info info;
+
+	(void)state;
+	json_init(&r, text, sizeof text - 1, &info);
+	assert_err(json_skip(&r, DEPTH), ERR_BAD_JSON, &info);
+	json_init(&r, text, sizeof text - 1, &info);
+	r.skip_nan = true;
+	assert_err(json_skip(&r, DEPTH), ERR_OK, &info);
+	assert_err(json_end(&r), ERR_OK, &info);
+	json_init(&r, "Nan", 3, &info);
+	r.skip_nan = true;
+	assert_err(json_skip(&r, DEPTH), ERR_BAD_JSON, &info);
+}
+
 int
 main(void)
 {
@@ -589,6 +677,9 @@ main(void)
 		TEST("a document with a repeated member name is refused at any depth", document_repeated_names),
 		TEST("a document's failure names the file and the place", document_names_the_file),
 		TEST("a document may hold numbers of more than 63 bytes", document_long_numbers),
+		TEST("whole numbers are read within their bounds, and nothing else", whole_numbers),
+		TEST("true and false are read, and nothing else", truth_values),
+		TEST("NaN is skipped only where the reader is told so", skipped_nan),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

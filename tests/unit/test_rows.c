@@ -647,6 +647,127 @@ json_lines_that_are_no_row(void **state)
 	check_bad(read_lines, rows, sizeof rows / sizeof rows[0]);
 }
 
+/* A value of a larger body, which the reader must leave behind it. */
+static enum err
+read_value(struct rows *r, const char *form, const char *text, struct err_info *info)
+{
+	struct err_info inner;
+	struct json_reader json;
+	char *copy = unit_copy(text, strlen(text));
+	enum err e;
+
+	json_init(&json, copy, strlen(copy), &inner);
+	if (strcmp(form, "array") == 0)
+		e = rows_json_array(r, &abc, "instances", &json, info);
+	else if (strcmp(form, "columns") == 0)
+		e = rows_json_columns(r, &abc, &json, info);
+	else
+		e = rows_header_json(&r->header, &abc, &json, info);
+	if (e == ERR_OK && strcmp(form, "table") == 0)
+		e = rows_json_table(r, &abc, &r->header, &json, info);
+	if (e == ERR_OK)
+		assert_err(json_end(&json), ERR_OK, &inner);
+	free(copy);
+	return e;
+}
+
+static void
+json_parts(void **state)
+{
+	static const struct {
+		const char *form;
+		const char *text;
+		const char *matrix;
+	} good[] = {
+		{"array", "[[1,2,3],{\"c\":6,\"a\":4,\"b\":null}] ", "1 2 3/4 nan 6/"},
+		{"table", "[\"c\",\"a\",\"b\"] [[3,1,2],[NaN,4,5]]", "1 2 3/4 5 nan/"},
+		{"columns", "{\"b\":[2,5],\"a\":[[1],[4]],\"c\":[3,null]}", "1 2 3/4 5 nan/"},
+		{"columns", "{\"c\":[[3]],\"b\":[2],\"a\":[1]}", "1 2 3/"},
+		{"header", "[\"a\",\"b\",\"c\"]", NULL},
+	};
+	struct rows r;
+	struct err_info info;
+
+	(void)state;
+	rows_init(&r, BODY_MAX, ROWS_MAX);
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+			check_err(good[i].text, read_value(&r, good[i].form, good[i].text, &info), ERR_OK, &info);
+			if (good[i].matrix != NULL)
+				check_string(good[i].text, shown(&r, 3), good[i].matrix);
+		}
+	rows_release(&r);
+}
+
+static void
+json_parts_that_are_wrong(void **state)
+{
+	static const struct {
+		const char *form;
+		const char *text;
+		enum err code;
+		const char *part;
+	} bad[] = {
+		{"array", "[]", ERR_NO_ROWS, "no rows"},
+		{"array", "7", ERR_WRONG_TYPE, "\"instances\" must be an array of rows, found a number"},
+		{"array", "[[1,2]]", ERR_WRONG_FEATURE_COUNT, "row 0 has 2 values"},
+		{"header", "[\"a\",\"b\"]", ERR_MISSING_FEATURE, "the columns lack the feature \"c\""},
+		{"header", "[\"a\",\"b\",\"b\"]", ERR_REPEATED_FEATURE, "the columns name \"b\" twice"},
+		{"header", "[\"a\",\"b\",\"c\",\"d\"]", ERR_UNKNOWN_FEATURE, "the columns name \"d\"; the model has 3 features: a, b, c"},
+		{"header", "[0,1,2]", ERR_BAD_JSON, "the columns: line 1, column 2"},
+		{"header", "{}", ERR_BAD_JSON, "expected '['"},
+		{"table", "[\"c\",\"a\",\"b\"] [[3,1]]", ERR_WRONG_FEATURE_COUNT, "row 0 has 2 values; the model has 3 features"},
+		{"table", "[\"c\",\"a\",\"b\"] [[3,1,2,4]]", ERR_WRONG_FEATURE_COUNT, "row 0 has more than 3 values"},
+		{"table", "[\"c\",\"a\",\"b\"] [[3,1,2],[3,\"x\",2]]", ERR_WRONG_TYPE, "row 1, feature \"a\": line 1"},
+		{"table", "[\"c\",\"a\",\"b\"] [[3,1,2],{}]", ERR_BAD_JSON, "expected '['"},
+		{"table", "[\"c\",\"a\",\"b\"] []", ERR_NO_ROWS, "no rows"},
+		{"columns", "{}", ERR_MISSING_FEATURE, "the columns lack the feature \"a\""},
+		{"columns", "{\"a\":[],\"b\":[],\"c\":[]}", ERR_NO_ROWS, "no rows"},
+		{"columns", "{\"a\":[1],\"b\":[2],\"c\":[]}", ERR_WRONG_FEATURE_COUNT, "the column \"c\" has 0 rows, the one before it 1"},
+		{"columns", "{\"a\":[1],\"b\":[2,3],\"c\":[1]}", ERR_WRONG_FEATURE_COUNT,
+		 "the column \"b\" has more than 1 rows, the one before it 1"},
+		{"columns", "{\"a\":[1],\"a\":[2]}", ERR_REPEATED_FEATURE, "\"a\" twice"},
+		{"columns", "{\"a\":[1],\"z\":[2]}", ERR_UNKNOWN_FEATURE, "name \"z\""},
+		{"columns", "{\"a\":[[1,2]]}", ERR_WRONG_TYPE,
+		 "row 0, feature \"a\": line 1, column 10: expected one number a row in a column"},
+		{"columns", "{\"a\":[[]]}", ERR_WRONG_TYPE, "expected a number in the array"},
+		{"columns", "{\"a\":[1,2],\"b\":[1,Infinity]}", ERR_BAD_NUMBER, "row 1, feature \"b\""},
+		{"columns", "{\"a\":7}", ERR_BAD_JSON, "feature \"a\": line 1"},
+	};
+	struct rows r;
+	struct err_info info;
+
+	(void)state;
+	rows_init(&r, BODY_MAX, ROWS_MAX);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		check_err(bad[i].text, read_value(&r, bad[i].form, bad[i].text, &info), bad[i].code, &info);
+		check_contains(bad[i].text, info.text, bad[i].part);
+	}
+	rows_release(&r);
+}
+
+static void
+rows_to_fill_in(void **state)
+{
+	struct rows few;
+	struct err_info info;
+	float *values;
+
+	(void)state;
+	rows_init(&few, 1000, 1000000000);
+	assert_err(rows_make(&few, &abc, 0, &values, &info), ERR_NO_ROWS, &info);
+	assert_err(rows_make(&few, &abc, 1000000001, &values, &info), ERR_TOO_MANY_ROWS, &info);
+	/* fewer than are allowed, but more than the largest text could hold */
+	assert_err(rows_make(&few, &abc, 1000000000, &values, &info), ERR_TOO_MANY_ROWS, &info);
+	assert_contains(info.text, "1000000000 rows of 3 features are too many");
+	assert_err(rows_make(&few, &abc, 7, &values, &info), ERR_OK, &info);
+	for (size_t i = 0; i < 21; i++)
+		values[i] = (float)i;
+	assert_int_equal(few.n, 7);
+	check_float("the last", rows_values(&few)[20], 20);
+	rows_release(&few);
+}
+
 int
 main(void)
 {
@@ -668,6 +789,9 @@ main(void)
 		TEST("a header is looked for behind empty lines", header_behind_empty_lines),
 		TEST("JSON lines are rows, one each, in lines of any end, and blank ones are passed over", json_lines),
 		TEST("a JSON line that is no row is refused by its number", json_lines_that_are_no_row),
+		TEST("parts of a JSON body are read as rows, as a table with its columns, or column by column", json_parts),
+		TEST("a part of a JSON body that is wrong is refused in a sentence", json_parts_that_are_wrong),
+		TEST("room for rows to fill in is bounded by their number and by the largest text", rows_to_fill_in),
 		TEST("a warm reading of JSON, CSV and refusals allocates nothing", warm_reading_allocates_nothing),
 	};
 

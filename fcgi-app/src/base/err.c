@@ -37,6 +37,7 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_TOO_MANY_ROWS] = {"too_many_rows", 413, 0},
 	[ERR_ANSWER_TOO_LARGE] = {"answer_too_large", 413, 0},
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415, 0},
+	[ERR_NOT_IMPLEMENTED] = {"not_implemented", 501, 0},
 	[ERR_NOT_READY] = {"not_ready", 503, 2},
 	[ERR_OVERLOADED] = {"overloaded", 503, 1},
 	[ERR_OUT_OF_MEMORY] = {"out_of_memory", 503, 2},

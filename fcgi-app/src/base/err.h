@@ -38,6 +38,8 @@ enum err {
 	ERR_TOO_MANY_ROWS,
 	ERR_ANSWER_TOO_LARGE,
 	ERR_UNSUPPORTED_MEDIA_TYPE,
+	/* what the request asks for: 501 */
+	ERR_NOT_IMPLEMENTED,
 	/* the server's state: 503 */
 	ERR_NOT_READY,
 	ERR_OVERLOADED,

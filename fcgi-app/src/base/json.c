@@ -183,6 +183,45 @@ json_float(struct json_reader *r, float *out)
 }
 
 enum err
+json_integer(struct json_reader *r, long long min, long long max, long long *out)
+{
+	enum json_kind kind = json_peek(r);
+	const char *start = r->p;
+	char digits[24];
+	float ignored;
+
+	if (kind == JSON_END || kind == JSON_BAD)
+		return json_unexpected(r, "a whole number");
+	if (kind != JSON_NUMBER)
+		return json_fail(r, ERR_WRONG_TYPE, "expected a whole number, found %s", json_kind_name(kind));
+	enum err e = json_float(r, &ignored); /* for the grammar */
+	if (e != ERR_OK)
+		return e;
+	size_t len = (size_t)(r->p - start);
+	if (len < sizeof digits) {
+		memcpy(digits, start, len);
+		digits[len] = '\0';
+		if (text_integer(digits, min, max, out))
+			return ERR_OK;
+	}
+	r->p = start;
+	return json_fail(r, ERR_BAD_NUMBER, "expected a whole number from %lld to %lld", min, max);
+}
+
+enum err
+json_boolean(struct json_reader *r, bool *out)
+{
+	enum json_kind kind = json_peek(r);
+
+	if (kind == JSON_END || kind == JSON_BAD)
+		return json_unexpected(r, "true or false");
+	if (kind != JSON_TRUE && kind != JSON_FALSE)
+		return json_fail(r, ERR_WRONG_TYPE, "expected true or false, found %s", json_kind_name(kind));
+	*out = kind == JSON_TRUE;
+	return json_word(r, *out ? "true" : "false");
+}
+
+enum err
 json_string(struct json_reader *r, char *out, size_t cap, size_t *len)
 {
 	size_t n = 0;
@@ -264,6 +303,9 @@ json_skip(struct json_reader *r, int depth_max)
 		return ERR_OK;
 	}
 	case JSON_NAN:
+		if (r->skip_nan)
+			return json_word(r, "NaN");
+		break;
 	case JSON_END:
 	case JSON_BAD:
 		break;

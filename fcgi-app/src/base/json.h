@@ -30,8 +30,9 @@ struct json_reader {
 	const char *end;
 	struct err_info *info;
 	bool first; /* the next json_more() is the first in its array or object */
-	bool
-		a_line; /* set by the caller behind json_init(): the text is one line of several, whose number the sentences leave to him */
+	/* set by the caller behind json_init() */
+	bool a_line;   /* the text is one line of several, whose number the sentences leave to him */
+	bool skip_nan; /* json_skip() takes NaN, too */
 };
 
 enum json_kind {
@@ -69,6 +70,15 @@ enum err json_more(struct json_reader *r, char bracket, bool *more);
 enum err json_float(struct json_reader *r, float *out);
 
 /*
+ * Takes a whole number within [min, max], written without a point or an exponent. ERR_WRONG_TYPE for another value, ERR_BAD_NUMBER for a number
+ * that is not whole or not within.
+ */
+enum err json_integer(struct json_reader *r, long long min, long long max, long long *out);
+
+/* Takes true or false. */
+enum err json_boolean(struct json_reader *r, bool *out);
+
+/*
  * Takes a string and stores it decoded and NUL-terminated in `out`; `*len` is its whole length in bytes, which may be `cap` or more:
  * then `out` holds what fits.
  */
@@ -77,7 +87,7 @@ enum err json_string(struct json_reader *r, char *out, size_t cap, size_t *len);
 /* The same for an object's member name, with the colon behind it. */
 enum err json_name(struct json_reader *r, char *out, size_t cap, size_t *len);
 
-/* Takes any value whose depth is at most `depth_max`, checking all of it. */
+/* Takes any value whose depth is at most `depth_max`, checking all of it; NaN only where the reader says so. */
 enum err json_skip(struct json_reader *r, int depth_max);
 
 /* Succeeds where nothing but white space is left. */

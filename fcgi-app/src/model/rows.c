@@ -13,8 +13,10 @@ enum { SHOWN_FEATURES = 8 /* in a sentence that lists them */ };
 struct reading {
 	struct rows *rows;
 	const struct features *f;
-	struct err_info *info; /* the caller's */
-	struct err_info inner; /* of the reader below, still without row and feature */
+	struct err_info *info;   /* the caller's */
+	struct err_info inner;   /* of the reader below, still without row and feature */
+	const char *name;        /* of the member that holds the rows */
+	const uint32_t *columns; /* column + 1 of each value of a JSON array, or NULL where they stand in the features' order */
 	struct json_reader json;
 	struct csv_reader csv;
 	size_t line; /* of the JSON row, where each line is one; else 0 */
@@ -130,9 +132,8 @@ fail_at(struct reading *in, enum err e, const char *feature)
 	return err_set_at(in->info, e, row, feature, "%s, feature \"%.64s\"%s %s", at, feature, separator, in->inner.text);
 }
 
-/* "8 features: MedInc, HouseAge, …" */
-static const char *
-list_features(const struct features *f, char *out, size_t cap)
+const char *
+rows_list_features(const struct features *f, char *out, size_t cap)
 {
 	int n = snprintf(out, cap, "%zu feature%s: ", f->n, f->n == 1 ? "" : "s");
 
@@ -150,7 +151,7 @@ wrong_count(struct reading *in, const char *has)
 	char list[320];
 
 	return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, (long)in->rows->n, NULL, "%s has %s; the model has %s", where(in, at), has,
-					  list_features(in->f, list, sizeof list));
+					  rows_list_features(in->f, list, sizeof list));
 }
 
 /* [8.3252, 41, …] */
@@ -158,6 +159,7 @@ static enum err
 json_array_row(struct reading *in, float *row)
 {
 	size_t i = 0;
+	size_t column;
 	bool more;
 	char has[48];
 	enum err e = json_open(&in->json, '[');
@@ -167,9 +169,10 @@ json_array_row(struct reading *in, float *row)
 			(void)snprintf(has, sizeof has, "more than %zu values", i);
 			return wrong_count(in, has);
 		}
-		e = json_float(&in->json, &row[i]);
+		column = in->columns != NULL ? in->columns[i] - 1 : i;
+		e = json_float(&in->json, &row[column]);
 		if (e != ERR_OK)
-			return fail_at(in, e, in->f->names[i]);
+			return fail_at(in, e, in->f->names[column]);
 		i++;
 	}
 	if (e != ERR_OK)
@@ -198,7 +201,7 @@ json_column(struct reading *in, uint32_t mark, size_t hint, size_t *column)
 	if (*column == FEATURES_NONE) {
 		char list[320];
 		return err_set_at(in->info, ERR_UNKNOWN_FEATURE, row, name, "%s: the model has no feature \"%.64s\"; it has %s",
-						  where(in, at), name, list_features(in->f, list, sizeof list));
+						  where(in, at), name, rows_list_features(in->f, list, sizeof list));
 	}
 	if (marks[*column] == mark)
 		return err_set_at(in->info, ERR_REPEATED_FEATURE, row, name, "%s: the feature \"%.64s\" stands twice", where(in, at), name);
@@ -262,7 +265,7 @@ json_row(struct reading *in, float *row)
 	return fail_at(in, e, NULL);
 }
 
-/* The value of "features". */
+/* The array of rows. */
 static enum err
 json_rows(struct reading *in)
 {
@@ -272,7 +275,7 @@ json_rows(struct reading *in)
 	enum err e;
 
 	if (kind != JSON_ARRAY && kind != JSON_END && kind != JSON_BAD)
-		e = json_fail(&in->json, ERR_WRONG_TYPE, "\"features\" must be an array of rows, found %s", json_kind_name(kind));
+		e = json_fail(&in->json, ERR_WRONG_TYPE, "\"%s\" must be an array of rows, found %s", in->name, json_kind_name(kind));
 	else
 		e = json_open(&in->json, '[');
 	if (e != ERR_OK)
@@ -327,7 +330,7 @@ no_rows(struct reading *in)
 enum err
 rows_json(struct rows *r, const struct features *f, const char *text, size_t len, struct err_info *info)
 {
-	struct reading in = {.rows = r, .f = f, .info = info};
+	struct reading in = {.rows = r, .f = f, .info = info, .name = "features"};
 	enum json_kind kind;
 
 	empty(r);
@@ -435,7 +438,7 @@ csv_header(struct reading *in, struct rows_header *h)
 			char list[320];
 			return err_set_at(in->info, ERR_UNKNOWN_FEATURE, ERR_NO_ROW, name,
 							  "line %zu, column %zu: the header names \"%.64s\"; the model has %s", in->csv.line, in->csv.column,
-							  name, list_features(in->f, list, sizeof list));
+							  name, rows_list_features(in->f, list, sizeof list));
 		}
 		if (seen[column] != 0)
 			return err_set_at(in->info, ERR_REPEATED_FEATURE, ERR_NO_ROW, name,
@@ -539,4 +542,266 @@ rows_csv_more(struct rows *r, const struct features *f, const struct rows_header
 	empty(r);
 	csv_resume(&in.csv, text, len, line, &in.inner);
 	return csv_rows(&in, h);
+}
+
+/* Makes `in` go on where another reader stands, with sentences of its own; return_reader() is the way back. */
+static void
+borrow_reader(struct reading *in, const struct json_reader *json)
+{
+	in->json = *json;
+	in->json.info = &in->inner;
+}
+
+static void
+return_reader(const struct reading *in, struct json_reader *json)
+{
+	json->p = in->json.p;
+	json->first = in->json.first;
+}
+
+/* The column of a name in a header, which `seen` marks; `*column` comes as the one before. `where` begins the sentences. */
+static enum err
+name_column(struct reading *in, const char *where_text, const char *name, size_t len, uint32_t *seen, size_t *column)
+{
+	char list[320];
+
+	*column = len < FEATURES_NAME_MAX ? features_find(in->f, name, len, *column + 1) : FEATURES_NONE; /* FEATURES_NONE + 1 is 0 */
+	if (*column == FEATURES_NONE)
+		return err_set_at(in->info, ERR_UNKNOWN_FEATURE, ERR_NO_ROW, name, "%s name \"%.64s\"; the model has %s", where_text, name,
+						  rows_list_features(in->f, list, sizeof list));
+	if (seen[*column] != 0)
+		return err_set_at(in->info, ERR_REPEATED_FEATURE, ERR_NO_ROW, name, "%s name \"%.64s\" twice", where_text, name);
+	seen[*column] = 1;
+	return ERR_OK;
+}
+
+/* The failure of a header that does not name all features. */
+static enum err
+lacking_column(struct reading *in, const char *where_text, const uint32_t *seen)
+{
+	size_t i = 0;
+
+	while (i + 1 < in->f->n && seen[i] != 0)
+		i++;
+	return err_set_at(in->info, ERR_MISSING_FEATURE, ERR_NO_ROW, in->f->names[i], "%s lack the feature \"%.64s\"", where_text,
+					  in->f->names[i]);
+}
+
+enum err
+rows_json_array(struct rows *r, const struct features *f, const char *name, struct json_reader *json, struct err_info *info)
+{
+	struct reading in = {.rows = r, .f = f, .info = info, .name = name};
+
+	empty(r);
+	if (zeroes(&r->marks, f->n, info) == NULL)
+		return ERR_OUT_OF_MEMORY;
+	borrow_reader(&in, json);
+	enum err e = json_rows(&in);
+	if (e == ERR_OK && r->n == 0)
+		return no_rows(&in);
+	return_reader(&in, json);
+	return e;
+}
+
+enum err
+rows_header_json(struct rows_header *h, const struct features *f, struct json_reader *json, struct err_info *info)
+{
+	struct reading in = {.f = f, .info = info};
+	char name[FEATURES_NAME_MAX];
+	uint32_t *columns = zeroes(&h->columns, 2 * f->n, info);
+	size_t column = FEATURES_NONE;
+	size_t n = 0;
+	size_t len;
+	bool more;
+
+	if (columns == NULL)
+		return ERR_OUT_OF_MEMORY;
+	borrow_reader(&in, json);
+	enum err e = json_open(&in.json, '[');
+	while (e == ERR_OK && (e = json_more(&in.json, ']', &more)) == ERR_OK && more) {
+		e = json_string(&in.json, name, sizeof name, &len);
+		if (e != ERR_OK)
+			break;
+		e = name_column(&in, "the columns", name, len, columns + f->n, &column);
+		if (e != ERR_OK)
+			return e;
+		columns[n++] = (uint32_t)column + 1;
+	}
+	if (e != ERR_OK)
+		return err_set(info, e, "the columns: %s", in.inner.text);
+	return_reader(&in, json);
+	return n == f->n ? ERR_OK : lacking_column(&in, "the columns", columns + f->n);
+}
+
+enum err
+rows_json_table(struct rows *r, const struct features *f, const struct rows_header *h, struct json_reader *json,
+				struct err_info *info)
+{
+	struct reading in = {.rows = r, .f = f, .info = info, .name = "data"};
+	bool more;
+	float *row;
+
+	in.columns = (const uint32_t *)(const void *)h->columns.data;
+	empty(r);
+	borrow_reader(&in, json);
+	enum err e = json_open(&in.json, '[');
+	while (e == ERR_OK && (e = json_more(&in.json, ']', &more)) == ERR_OK && more) {
+		if ((e = add_row(&in, &row)) != ERR_OK || (e = json_array_row(&in, row)) != ERR_OK)
+			return e;
+		r->n++;
+	}
+	if (e != ERR_OK)
+		return err_set(info, e, "%s", in.inner.text);
+	return_reader(&in, json);
+	return r->n == 0 ? no_rows(&in) : ERR_OK;
+}
+
+/* A number of a column, which may stand in an array of its own. */
+static enum err
+json_cell(struct reading *in, float *out)
+{
+	bool more;
+	enum err e;
+
+	if (json_peek(&in->json) != JSON_ARRAY)
+		return json_float(&in->json, out);
+	e = json_open(&in->json, '[');
+	if (e == ERR_OK)
+		e = json_more(&in->json, ']', &more);
+	if (e == ERR_OK && !more)
+		return json_fail(&in->json, ERR_WRONG_TYPE, "expected a number in the array");
+	if (e == ERR_OK)
+		e = json_float(&in->json, out);
+	if (e == ERR_OK)
+		e = json_more(&in->json, ']', &more);
+	if (e == ERR_OK && more)
+		return json_fail(&in->json, ERR_WRONG_TYPE, "expected one number a row in a column");
+	return e;
+}
+
+/* Takes a matrix of one column apart, into one of all features. */
+static enum err
+spread_column(struct reading *in, size_t column)
+{
+	struct rows *r = in->rows;
+	size_t bytes = r->n * in->f->n * sizeof(float);
+
+	if (r->n == 0)
+		return no_rows(in);
+	if (r->n > r->values.max / sizeof(float) / in->f->n)
+		return err_set(in->info, ERR_TOO_MANY_ROWS, "%zu rows of %zu features are too many for one request; send them in several",
+					   r->n, in->f->n);
+	if (!buf_reserve(&r->values, bytes - r->values.len))
+		return err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for %zu rows; send fewer rows in one request", r->n);
+	float *values = (float *)(void *)r->values.data;
+	for (size_t i = r->n; i-- > 0;)
+		values[i * in->f->n + column] = values[i];
+	r->values.len = bytes;
+	return ERR_OK;
+}
+
+/* The numbers of the first column, which say how many rows there are: one behind the other, and then in their places. */
+static enum err
+json_first_column(struct reading *in, size_t column)
+{
+	struct rows *r = in->rows;
+	bool more;
+	enum err e = json_open(&in->json, '[');
+
+	while (e == ERR_OK && (e = json_more(&in->json, ']', &more)) == ERR_OK && more) {
+		if (r->n == r->n_max)
+			return err_set(in->info, ERR_TOO_MANY_ROWS, "more than %zu rows in one request; send them in several", r->n_max);
+		if (!buf_reserve(&r->values, sizeof(float)))
+			return err_set(in->info, ERR_OUT_OF_MEMORY, "no memory for row %zu; send fewer rows in one request", r->n);
+		e = json_cell(in, (float *)(void *)(r->values.data + r->values.len));
+		if (e != ERR_OK)
+			return fail_at(in, e, in->f->names[column]);
+		r->values.len += sizeof(float);
+		r->n++;
+	}
+	return e == ERR_OK ? spread_column(in, column) : fail_at(in, e, in->f->names[column]);
+}
+
+/* The numbers of a further column. */
+static enum err
+json_next_column(struct reading *in, size_t column)
+{
+	struct rows *r = in->rows;
+	float *values = (float *)(void *)r->values.data;
+	size_t n = r->n;
+	size_t i = 0;
+	bool more;
+	enum err e = json_open(&in->json, '[');
+
+	while (e == ERR_OK && (e = json_more(&in->json, ']', &more)) == ERR_OK && more && i < n) {
+		r->n = i; /* for the sentences */
+		e = json_cell(in, &values[i * in->f->n + column]);
+		i++;
+	}
+	if (e != ERR_OK)
+		return fail_at(in, e, in->f->names[column]);
+	r->n = n;
+	if (i != n || more)
+		return err_set_at(in->info, ERR_WRONG_FEATURE_COUNT, ERR_NO_ROW, in->f->names[column],
+						  "the column \"%.64s\" has %s%zu rows, the one before it %zu", in->f->names[column],
+						  more ? "more than " : "", i, n);
+	return ERR_OK;
+}
+
+enum err
+rows_json_columns(struct rows *r, const struct features *f, struct json_reader *json, struct err_info *info)
+{
+	struct reading in = {.rows = r, .f = f, .info = info};
+	char name[FEATURES_NAME_MAX];
+	uint32_t *seen = zeroes(&r->marks, f->n, info);
+	size_t column = FEATURES_NONE;
+	size_t n = 0;
+	size_t len;
+	bool more;
+
+	empty(r);
+	if (seen == NULL)
+		return ERR_OUT_OF_MEMORY;
+	borrow_reader(&in, json);
+	enum err e = json_open(&in.json, '{');
+	while (e == ERR_OK && (e = json_more(&in.json, '}', &more)) == ERR_OK && more) {
+		e = json_name(&in.json, name, sizeof name, &len);
+		if (e != ERR_OK)
+			break;
+		e = name_column(&in, "the columns", name, len, seen, &column);
+		if (e == ERR_OK)
+			e = n++ == 0 ? json_first_column(&in, column) : json_next_column(&in, column);
+		if (e != ERR_OK)
+			return e;
+	}
+	if (e != ERR_OK)
+		return err_set(info, e, "%s", in.inner.text);
+	return_reader(&in, json);
+	return n == f->n ? ERR_OK : lacking_column(&in, "the columns", seen);
+}
+
+enum err
+rows_make(struct rows *r, const struct features *f, size_t n, float **values, struct err_info *info)
+{
+	if (n == 0)
+		return err_set(info, ERR_NO_ROWS, "there are no rows; send at least one");
+	if (n > r->n_max)
+		return err_set(info, ERR_TOO_MANY_ROWS, "more than %zu rows in one request; send them in several", r->n_max);
+	buf_reset(&r->values);
+	if (n > r->values.max / sizeof(float) / f->n)
+		return err_set(info, ERR_TOO_MANY_ROWS, "%zu rows of %zu features are too many for one request; send them in several", n,
+					   f->n);
+	if (!buf_reserve(&r->values, n * f->n * sizeof(float)))
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu rows of %zu features; send fewer rows in one request", n, f->n);
+	r->values.len = n * f->n * sizeof(float);
+	r->n = n;
+	*values = (float *)(void *)r->values.data;
+	return ERR_OK;
+}
+
+enum err
+rows_marks(struct rows *r, const struct features *f, uint32_t **marks, struct err_info *info)
+{
+	*marks = zeroes(&r->marks, f->n, info);
+	return *marks != NULL ? ERR_OK : ERR_OUT_OF_MEMORY;
 }

@@ -8,9 +8,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "model/features.h"
 
-/* Which feature each cell of a CSV's rows holds. Once read, any number of threads may use it. A zeroed struct is released. */
+/* Which feature each cell of a row holds, for a CSV or a table. Once read, any number of threads may use it. A zeroed struct is released. */
 struct rows_header {
 	struct buf columns; /* uint32: see rows.c */
 };
@@ -49,6 +50,37 @@ enum err rows_json(struct rows *r, const struct features *f, const char *text, s
 
 /* Reads CSV with a header that names every feature once, in any order; an empty cell is missing. Failures name line and column. */
 enum err rows_csv(struct rows *r, const struct features *f, const char *text, size_t len, struct err_info *info);
+
+/*
+ * Parts of a JSON body that others read: the value at a reader whose `info` is not `info`. Where one fails the reader is of no more use.
+ */
+
+/* Reads an array of rows, each as in rows_json(); `name` is that of the member, for sentences. */
+enum err rows_json_array(struct rows *r, const struct features *f, const char *name, struct json_reader *json,
+						 struct err_info *info);
+
+/* Reads ["MedInc", …], which names every feature once, in any order. */
+enum err rows_header_json(struct rows_header *h, const struct features *f, struct json_reader *json, struct err_info *info);
+
+/* Reads an array of arrays of numbers, in the order of the header. */
+enum err rows_json_table(struct rows *r, const struct features *f, const struct rows_header *h, struct json_reader *json,
+						 struct err_info *info);
+
+/* Reads {"MedInc": [8.3252, …], …}, columns of the same length, each number of which may stand in an array of its own. */
+enum err rows_json_columns(struct rows *r, const struct features *f, struct json_reader *json, struct err_info *info);
+
+/*
+ * For readers that fill the matrix in themselves.
+ */
+
+/* Room for `n` rows, which the caller fills in. ERR_NO_ROWS, ERR_TOO_MANY_ROWS or ERR_OUT_OF_MEMORY. */
+enum err rows_make(struct rows *r, const struct features *f, size_t n, float **values, struct err_info *info);
+
+/* A mark for each feature, all zero; ERR_OUT_OF_MEMORY. Borrowed until the next reading. */
+enum err rows_marks(struct rows *r, const struct features *f, uint32_t **marks, struct err_info *info);
+
+/* "8 features: MedInc, HouseAge, …", for a sentence. */
+const char *rows_list_features(const struct features *f, char *out, size_t cap);
 
 /*
  * A stream, in pieces of whole rows. `line` is the number of a piece's first line; `text` is NUL-terminated at `len`, or goes on with another
