@@ -23,13 +23,16 @@
 enum {
 	TICK_MS = 200,
 	THREADS_MIN = 2, /* so that one slow request does not stop all others */
-	MMAP_BYTES = 1024 * 1024
+	MMAP_BYTES = 1024 * 1024,
+	ADMIN_BACKLOG = 16
 };
 
 struct serve {
 	char socket[SOCKET_ADDRESS_MAX];
 	char socket_mode[8];
 	char socket_group[64];
+	char admin_socket[SOCKET_ADDRESS_MAX];
+	char admin_socket_mode[8];
 	long long backlog;
 	char models[PATH_MAX];
 	char default_model[MANIFEST_NAME_MAX];
@@ -72,6 +75,12 @@ static const struct options_row rows[] = {
 	{"socket-mode", TEXT(socket_mode), .initial = "0660", .value = "MODE", .help = "Mode of a unix socket that is made, in octal."},
 	{"socket-group", TEXT(socket_group), .initial = "", .value = "GROUP",
 	 .help = "Group of a unix socket that is made: the web server's. Without it, that of this process."},
+	{"admin-socket", TEXT(admin_socket), .initial = "", .value = "PATH",
+	 .help = "Also listen on this unix socket, with a worker of its own, for POST /v2/repository/..., which loads and unloads "
+			 "models; the "
+			 "other socket does not know these paths. Never lead the public web server to it."},
+	{"admin-socket-mode", TEXT(admin_socket_mode), .initial = "0600", .value = "MODE",
+	 .help = "Mode of the admin socket, in octal. Its group is that of socket-group."},
 	{"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
 	 .help = "Connections that may wait for a worker, on a socket that is made."},
 	{"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
@@ -95,8 +104,11 @@ const struct options_table serve_options = {
 /* Everything that lives as long as the process. */
 struct running {
 	struct socket socket;
+	struct socket admin_socket;
 	struct server server;
+	struct server admin; /* the same, for the workers of the admin socket */
 	struct workers *workers;
+	struct workers *admin_workers; /* one, or NULL without an admin socket */
 	struct watcher *watcher;
 };
 
@@ -120,16 +132,34 @@ read_options(struct serve *o, int argc, char **argv, bool *help, struct err_info
 	return e == ERR_OK ? options_argv(&serve_options, o, argc, argv, help, &n_operands, info) : e;
 }
 
+/* The mode that the option `name` gives. */
 static enum err
-read_mode(const struct serve *o, mode_t *mode, struct err_info *info)
+read_mode(const char *name, const char *text, mode_t *mode, struct err_info *info)
 {
 	char *end;
-	unsigned long value = strtoul(o->socket_mode, &end, 8);
+	unsigned long value = strtoul(text, &end, 8);
 
-	if (end == o->socket_mode || *end != '\0' || value > 0777)
-		return err_set(info, ERR_USAGE, "socket-mode must be an octal mode such as 0660, not \"%s\"", o->socket_mode);
+	if (end == text || *end != '\0' || value > 0777)
+		return err_set(info, ERR_USAGE, "%s must be an octal mode such as 0660, not \"%s\"", name, text);
 	*mode = (mode_t)value;
 	return ERR_OK;
+}
+
+/* What can be wrong with options that belong together. */
+static enum err
+check_options(const struct serve *o, struct err_info *info)
+{
+	mode_t mode;
+	enum err e = read_mode("socket-mode", o->socket_mode, &mode, info);
+
+	if (e == ERR_OK)
+		e = read_mode("admin-socket-mode", o->admin_socket_mode, &mode, info);
+	if (e == ERR_OK && o->admin_socket[0] != '\0' && strchr(o->admin_socket, '/') == NULL)
+		return err_set(info, ERR_USAGE, "admin-socket must be the path of a unix socket, with a '/' in it, not \"%s\"",
+					   o->admin_socket);
+	if (e == ERR_OK && o->admin_socket[0] != '\0' && strcmp(o->admin_socket, o->socket) == 0)
+		return err_set(info, ERR_USAGE, "admin-socket and socket are both %s: give two paths", o->socket);
+	return e;
 }
 
 /* Proves one model's champion and says so; false where it cannot be served. */
@@ -216,7 +246,7 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 {
 	size_t n_failed;
 
-	server->metrics = metrics_open(n_threads, router_name, router_count());
+	server->metrics = metrics_open(n_threads + 1, router_name, router_count()); /* the last is of the admin socket */
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
 	const struct catalog_source source = {.store = o->models,
@@ -240,13 +270,34 @@ warn_if_unready(const struct server *server)
 			"no model is served: the store has no champion; answers are 503 until it has one: futaie models promote NAME VERSION");
 }
 
+/* The administration: a socket, and a worker behind the others. */
+static enum err
+start_admin(const struct serve *o, struct running *run, size_t n_threads, struct err_info *info)
+{
+	mode_t mode = 0;
+	enum err e = read_mode("admin-socket-mode", o->admin_socket_mode, &mode, info);
+
+	if (e == ERR_OK)
+		e = socket_init(&run->admin_socket, o->admin_socket, mode, o->socket_group, ADMIN_BACKLOG, info);
+	if (e != ERR_OK)
+		return e;
+	run->admin = run->server;
+	run->admin.admin = true;
+	const struct workers_options workers = {.server = &run->admin,
+											.listen_fd = run->admin_socket.fd,
+											.first = n_threads,
+											.n = 1,
+											.io_timeout_s = (unsigned)o->io_timeout_s};
+	return workers_open(&workers, &run->admin_workers, info);
+}
+
 static enum err
 start(const struct serve *o, struct running *run, struct err_info *info)
 {
 	size_t n_threads = choose_threads(o);
 	uint64_t stamp = store_stamp(o->models); /* before it is read, so that no later change is missed */
 	mode_t mode = 0;
-	enum err e = read_mode(o, &mode, info);
+	enum err e = read_mode("socket-mode", o->socket_mode, &mode, info);
 
 	run->server = (struct server){.body_max = (size_t)o->body_max_bytes,
 								  .rows_max = (size_t)o->rows_max,
@@ -270,7 +321,10 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 											.io_timeout_s = (unsigned)o->io_timeout_s,
 											.serve_queue = !run->socket.handed_over};
 	warn_if_unready(&run->server);
-	e = workers_open(&workers, &run->workers, info);
+	if (o->admin_socket[0] != '\0')
+		e = start_admin(o, run, n_threads, info);
+	if (e == ERR_OK)
+		e = workers_open(&workers, &run->workers, info);
 	if (e == ERR_OK)
 		e = watcher_open(run->server.registry, o->models, stamp, &run->watcher, info);
 	if (e == ERR_OK)
@@ -283,11 +337,16 @@ static void
 stop(struct running *run)
 {
 	socket_unlink(&run->socket);
+	socket_unlink(&run->admin_socket);
 	if (run->workers != NULL)
 		workers_stop(run->workers);
+	if (run->admin_workers != NULL)
+		workers_stop(run->admin_workers);
 	watcher_free(run->watcher);
 	workers_free(run->workers);
+	workers_free(run->admin_workers);
 	socket_release(&run->socket);
+	socket_release(&run->admin_socket);
 	registry_free(run->server.registry);
 	metrics_free(run->server.metrics);
 }
@@ -316,6 +375,8 @@ wait_for_end(struct running *run, const sigset_t *awaited)
 		if (signal_number == SIGHUP)
 			watcher_reload(run->watcher);
 		workers_watch(run->workers);
+		if (run->admin_workers != NULL)
+			workers_watch(run->admin_workers);
 		registry_sweep(run->server.registry);
 	}
 }
@@ -337,11 +398,12 @@ cmd_serve(int argc, char **argv)
 		options_print_help(&serve_options, stdout);
 		return EXIT_DONE;
 	}
-	if (read_mode(&options, &(mode_t){0}, &info) != ERR_OK) {
+	if (check_options(&options, &info) != ERR_OK) {
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_USAGE;
 	}
-	if (options.test && socket_check(options.socket, options.socket_group, &info) != ERR_OK) {
+	if (options.test && (socket_check(options.socket, options.socket_group, &info) != ERR_OK ||
+						 socket_check(options.admin_socket, options.socket_group, &info) != ERR_OK)) {
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_FAILED;
 	}

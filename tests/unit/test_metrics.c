@@ -483,6 +483,42 @@ counting_allocates_nothing(void **state)
 	metrics_free(m);
 }
 
+static void
+counts_of_a_series(void **state)
+{
+	struct metrics *m = metrics_open(2, route_name, 1);
+	struct metrics_series *one = metrics_series(m, "house", "1");
+	struct metrics_counts n;
+
+	(void)state;
+	(void)metrics_series(m, "house", "");
+	struct metrics_series *two = metrics_series(m, "house", "2");
+	metrics_read(m, one, &n);
+	assert_int_equal(n.answered + n.refused + n.rows + n.total_ns + n.last_ms, 0);
+	metrics_prediction(one, 0, ERR_OK, 10, 300);
+	metrics_steps(one, 0, ERR_OK, 1000, 200, 400);
+	metrics_prediction(one, 1, ERR_OK, 5, 30);
+	metrics_steps(one, 1, ERR_OK, 100, 20, 40);
+	metrics_prediction(one, 1, ERR_BAD_JSON, 7, 0);
+	metrics_steps(one, 1, ERR_BAD_JSON, 9, 5, 0);
+	metrics_read(m, one, &n);
+	assert_int_equal(n.answered, 2);
+	assert_int_equal(n.refused, 1);
+	assert_int_equal(n.rows, 15);
+	assert_int_equal(n.total_ns, 1100);
+	assert_int_equal(n.input_ns, 220);
+	assert_int_equal(n.scorer_ns, 330);
+	assert_int_equal(n.output_ns, 440);
+	assert_int_equal(n.refused_ns, 9);
+	assert_true(n.last_ms > 1600000000000);
+	assert_ptr_equal(metrics_next(m, NULL), one);
+	assert_ptr_equal(metrics_next(m, one), two);
+	assert_null(metrics_next(m, two));
+	assert_string_equal(metrics_series_model(two), "house");
+	assert_string_equal(metrics_series_version(two), "2");
+	metrics_free(m);
+}
+
 int
 main(void)
 {
@@ -502,6 +538,7 @@ main(void)
 		TEST("the standard metrics of a process are there", process_metrics),
 		TEST("threads that count while others scrape lose nothing", threads_count_right),
 		TEST("counting allocates nothing", counting_allocates_nothing),
+		TEST("what a series has counted is summed over the workers, and series come one after the other", counts_of_a_series),
 	};
 
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -442,6 +442,61 @@ entering_allocates_nothing(void **state)
 	registry_free(r);
 }
 
+/* What the administration's worker, one behind the others, is told of the model. */
+static enum err
+choose_as_admin(struct registry *r, struct err_info *info)
+{
+	struct catalog_choice choice;
+	enum err e = catalog_choose(registry_enter(r, WORKERS), "house", &choice, info);
+
+	registry_leave(r, WORKERS);
+	return e;
+}
+
+static void
+unloads_and_loads(void **state)
+{
+	struct registry *r = open_registry();
+	struct err_info info;
+
+	(void)state;
+	assert_err(registry_load_version(r, "house", "5", &info), ERR_OK, &info);
+	assert_err(registry_unload_model(r, "cave", &info), ERR_UNKNOWN_MODEL, &info);
+	assert_err(registry_load_model(r, "cave", &info), ERR_UNKNOWN_MODEL, &info);
+	assert_err(registry_unload_model(r, "house", &info), ERR_OK, &info);
+	assert_err(registry_unload_model(r, "house", &info), ERR_OK, &info); /* again is the same */
+	for (int i = 0; i < 2; i++) {
+		assert_err(choose_as_admin(r, &info), ERR_NOT_READY, &info);
+		assert_contains(info.text, "was unloaded by the operator");
+		assert_err(registry_load_version(r, "house", "5", &info), ERR_NOT_READY, &info);
+		folder_set_champion("house", "2");
+		registry_reload(r, i == 0 ? CATALOG_PROVE_NEW : CATALOG_PROVE_ALL);
+	}
+	assert_err(registry_load_model(r, "house", &info), ERR_OK, &info);
+	assert_string_equal(champion(r), "2");
+	registry_sweep(r);
+	registry_free(r);
+}
+
+static void
+loading_a_broken_champion(void **state)
+{
+	struct registry *r = open_registry();
+	struct err_info info;
+
+	(void)state;
+	folder_set_champion("house", "99");
+	assert_err(registry_load_model(r, "house", &info), ERR_MODEL_FAILED, &info);
+	assert_string_equal(champion(r), "1"); /* goes on */
+	assert_err(registry_unload_model(r, "house", &info), ERR_OK, &info);
+	assert_err(registry_load_model(r, "house", &info), ERR_MODEL_FAILED, &info);
+	assert_err(choose_as_admin(r, &info), ERR_NOT_READY, &info);
+	folder_set_champion("house", "3");
+	assert_err(registry_load_model(r, "house", &info), ERR_OK, &info);
+	assert_string_equal(champion(r), "3");
+	registry_free(r);
+}
+
 #define IN_STORE(sentence, function) TEST_WITH(sentence, function, setup, teardown)
 
 int
@@ -459,6 +514,8 @@ main(void)
 		IN_STORE("the watcher reads the store again each time it is asked", reloads_when_asked),
 		IN_STORE("four workers predict right while champions are exchanged", swaps_under_load),
 		IN_STORE("workers load versions by number while champions are exchanged", loads_under_load),
+		IN_STORE("an unloaded model stays so through reloads, until it is loaded", unloads_and_loads),
+		IN_STORE("a champion that cannot be proven is not loaded, and an older one goes on", loading_a_broken_champion),
 		IN_STORE("entering, leaving and an idle sweep allocate nothing", entering_allocates_nothing),
 	};
 

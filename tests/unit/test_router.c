@@ -204,6 +204,11 @@ predictions(void **state)
 				check_prediction(rows[i].uri, rows[i].fixture, first, n, rows[i].model, rows[i].version);
 }
 
+#define INFER "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,5],\"datatype\":\"FP32\",\"data\":[1,2,3,4,5]}]}"
+/* five floats that are letters */
+#define INFER_BINARY                                                                                                               \
+	"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,5],\"datatype\":\"FP32\",\"parameters\":{\"binary_data_size\":20}}]}"               \
+	"                      aaaabbbbccccddddeeee"
 #define ROW "{\"features\":[[1,2,3,4,5]]}"
 
 static void
@@ -589,6 +594,18 @@ warm_requests_allocate_nothing(void **state)
 		{"POST", "/models/house/versions/1/predict", NULL, ROW, NULL, NULL},
 		{"POST", "/predict", NULL, "{\"features\":[[1,2,3,4,\"x\"]]}", NULL, NULL},
 		{"POST", "/models/cave/predict", NULL, ROW, NULL, NULL},
+		{"POST", "/v2/models/house/infer", NULL, INFER, NULL, NULL},
+		{"POST", "/v2/models/kinds/versions/7/infer", NULL, INFER, NULL, NULL},
+		{"POST", "/v2/models/house/infer", NULL, INFER_BINARY, "HTTP_INFERENCE_HEADER_CONTENT_LENGTH", "116"},
+		{"POST", "/invocations", NULL,
+		 "{\"dataframe_split\":{\"columns\":[\"size\",\"age\",\"load\",\"slope\",\"shift\"],\"data\":[[1,2,3,4,5]]}}", NULL, NULL},
+		{"POST", "/invocations", NULL, "{\"inputs\":{\"size\":[1],\"age\":[2],\"load\":[3],\"slope\":[4],\"shift\":[null]}}", NULL,
+		 NULL},
+		{"POST", "/invocations", NULL, "{\"instances\":[[1,2,3,4,5]]}", NULL, NULL},
+		{"POST", "/invocations", NULL, "{\"inputs\":{}}", NULL, NULL},
+		{"GET", "/v2/models/house", NULL, NULL, NULL, NULL},
+		{"GET", "/v2/models/stats", NULL, NULL, NULL, NULL},
+		{"GET", "/ping", NULL, NULL, NULL, NULL},
 		{"GET", "/healthz", NULL, NULL, NULL, NULL},
 		{"GET", "/models/house", NULL, NULL, NULL, NULL},
 		{"GET", "/nothing", NULL, NULL, NULL, NULL},

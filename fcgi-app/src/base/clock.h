@@ -17,6 +17,16 @@ clock_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+/* Milliseconds since 1970, by the wall clock. Any thread. */
+static inline uint64_t
+clock_epoch_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000U + (uint64_t)now.tv_nsec / 1000000U;
+}
+
 enum { CLOCK_RFC3339 = 32 };
 
 #define CLOCK_LAST_S 253402300799LL /* the end of the year 9999 */

@@ -107,6 +107,12 @@ model_sha256(const struct model *m)
 }
 
 const char *
+model_file(const struct model *m)
+{
+	return m->manifest.model_file;
+}
+
+const char *
 model_created(const struct model *m)
 {
 	return m->manifest.created;

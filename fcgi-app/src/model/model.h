@@ -38,6 +38,7 @@ void model_free(struct model *m);
 const char *model_name(const struct model *m);
 const char *model_version(const struct model *m);
 const char *model_sha256(const struct model *m);
+const char *model_file(const struct model *m); /* "model.ubj" or "model.json" */
 const char *model_created(const struct model *m);
 const char *model_features_json(const struct model *m); /* a JSON array */
 const char *model_metrics_json(const struct model *m);  /* a JSON object */

@@ -155,13 +155,19 @@ unknown_model(const char *name, struct err_info *info)
 	return err_set(info, ERR_UNKNOWN_MODEL, "there is no model \"%.64s\"; GET /models lists them", name);
 }
 
+static enum err
+unloaded_model(const struct entry *entry, struct err_info *info)
+{
+	return err_set(info, ERR_NOT_READY, "the model %s was unloaded by the operator, who may load it again", entry->stored->name);
+}
+
 enum err
 catalog_choose(const struct catalog *c, const char *name, struct catalog_choice *choice, struct err_info *info)
 {
 	const struct shelf *shelf = c->shelf;
 	const struct entry *entry = *name == '\0' ? shelf->standard : shelf_find(shelf, name);
 
-	*choice = (struct catalog_choice){.series = c->unknown};
+	*choice = (struct catalog_choice){.catalog = c, .series = c->unknown};
 	if (entry == NULL && *name != '\0')
 		return unknown_model(name, info);
 	if (entry == NULL && shelf->store.n_models == 0)
@@ -171,6 +177,8 @@ catalog_choose(const struct catalog *c, const char *name, struct catalog_choice 
 					   "there are %zu models and none is the default; use /models/NAME/predict, or start with --default-model NAME",
 					   shelf->store.n_models);
 	choice->series = entry->refused;
+	if (entry->unloaded)
+		return unloaded_model(entry, info);
 	if (entry->champion != NULL)
 		return take(entry->champion, choice);
 	if (entry->problem[0] != '\0')
@@ -197,11 +205,13 @@ catalog_choose_version(const struct catalog *c, const char *name, const char *ve
 {
 	const struct entry *entry = shelf_find(c->shelf, name);
 
-	*choice = (struct catalog_choice){.series = c->unknown};
+	*choice = (struct catalog_choice){.catalog = c, .series = c->unknown};
 	*unloaded = false;
 	if (entry == NULL)
 		return unknown_model(name, info);
 	choice->series = entry->refused;
+	if (entry->unloaded)
+		return unloaded_model(entry, info);
 	struct served *s = find_served(c, entry, version);
 	if (s != NULL) {
 		atomic_store_explicit(&s->used_ns, clock_now_ns(), memory_order_relaxed);
@@ -264,6 +274,30 @@ catalog_write_ready(const struct catalog *c, struct buf *out)
 	buf_str(out, "]}\n");
 }
 
+const struct store *
+catalog_store(const struct catalog *c)
+{
+	return &c->shelf->store;
+}
+
+enum catalog_state
+catalog_state(const struct catalog *c, const struct store_model *m, const char *version)
+{
+	const struct entry *entry = shelf_find(c->shelf, m->name);
+
+	if (entry->unloaded)
+		return CATALOG_UNLOADED;
+	if (find_served(c, entry, version) != NULL)
+		return CATALOG_LOADED;
+	return has_failed(c, m->name, version) ? CATALOG_FAILED : CATALOG_AVAILABLE;
+}
+
+const char *
+catalog_problem(const struct catalog *c, const struct store_model *m)
+{
+	return shelf_find(c->shelf, m->name)->problem;
+}
+
 static void
 write_info(const struct served *s, const char *role, struct buf *out)
 {
@@ -311,7 +345,8 @@ keep_extras(struct catalog *c, const struct catalog *old)
 	for (size_t i = 0; i < old->n_extras; i++) {
 		const struct entry *entry = shelf_find(c->shelf, model_name(old->extras[i]->model));
 		const char *version = model_version(old->extras[i]->model);
-		if (entry != NULL && store_has_version(entry->stored, version) && find_served(c, entry, version) == NULL)
+		if (entry != NULL && !entry->unloaded && store_has_version(entry->stored, version) &&
+			find_served(c, entry, version) == NULL)
 			add_extra(c, old->extras[i]);
 	}
 }

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "model/model.h"
+#include "model/store.h"
 #include "watch/metrics.h"
 
 enum { CATALOG_EXTRAS_MAX = 8 /* versions other than champions that are kept loaded */ };
@@ -27,10 +28,13 @@ struct catalog_source {
 		*trial; /* program that tries new versions in a child, see model/trial.h; NULL: nothing is tried before it is loaded */
 	struct metrics *metrics;
 	const struct log *log;
+	const char *load;   /* of one change, or NULL: this model is served again, and its champion proven anew; … */
+	const char *unload; /* … this one is no longer served until it is loaded */
 };
 
 /* A model to answer with; valid as long as the catalog. */
 struct catalog_choice {
+	const struct catalog *catalog; /* that it was chosen from */
 	const struct model *model;     /* NULL on failure */
 	struct metrics_series *series; /* never NULL: of the version, of the model where no version can answer, or of unknown models */
 };
@@ -80,6 +84,23 @@ bool catalog_ready(const struct catalog *c);
 
 /* Appends the body of /readyz. */
 void catalog_write_ready(const struct catalog *c, struct buf *out);
+
+/* The store as it was read for the catalog; borrowed. */
+const struct store *catalog_store(const struct catalog *c);
+
+/* What a version is at this moment. */
+enum catalog_state {
+	CATALOG_LOADED,
+	CATALOG_UNLOADED,  /* with its model, by the operator */
+	CATALOG_AVAILABLE, /* by number: loaded once it is asked for */
+	CATALOG_FAILED     /* it was tried and cannot be served */
+};
+
+/* `m` and `version` are of catalog_store(). */
+enum catalog_state catalog_state(const struct catalog *c, const struct store_model *m, const char *version);
+
+/* Why the champion that the store names does not serve, or "". The same for `m`. */
+const char *catalog_problem(const struct catalog *c, const struct store_model *m);
 
 /* Appends futaie_model_info. */
 void catalog_write_metrics(const struct catalog *c, struct buf *out);

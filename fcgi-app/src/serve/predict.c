@@ -68,8 +68,8 @@ predict_end(struct request *q, const struct score *s)
 	return score_end(q);
 }
 
-static enum err
-take(struct request *q, struct score *s, const struct score_chunk *c)
+enum err
+predict_take(struct request *q, struct score *s, const struct score_chunk *c)
 {
 	(void)s;
 	for (size_t i = 0; i < c->n_rows; i++) {
@@ -84,7 +84,7 @@ static enum err
 print(struct request *q, struct score *s)
 {
 	buf_str(&q->answer, "{\"predictions\":[");
-	enum err e = score_run(q, s, take);
+	enum err e = score_run(q, s, predict_take);
 	return e == ERR_OK ? predict_end(q, s) : e;
 }
 

@@ -16,6 +16,9 @@ struct predict_asked {
 enum err predict_accept(struct request *q, void *own);
 enum err predict_read(struct request *q, struct score *s);
 
+/* Prints a chunk's predictions as elements of an array; for score_run(). */
+score_take_fn predict_take;
+
 /* Ends the answer with the model and its version. */
 enum err predict_end(struct request *q, const struct score *s);
 

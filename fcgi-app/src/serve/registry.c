@@ -20,7 +20,7 @@ struct retired {
 
 struct registry {
 	struct catalog_source source;
-	size_t n_workers;
+	size_t n_workers;                /* that load versions; one slot more is the administration's */
 	struct catalog *_Atomic current; /* owned */
 	struct slot *slots;              /* owned; one a worker */
 	pthread_mutex_t change;          /* held while catalogs are made, exchanged and freed */
@@ -42,7 +42,7 @@ registry_open(const struct catalog_source *source, size_t n_workers, struct regi
 	r->source = *source;
 	r->n_workers = n_workers;
 	(void)pthread_mutex_init(&r->change, NULL);
-	r->slots = aligned_alloc(CACHE_LINE, n_workers * sizeof *r->slots);
+	r->slots = aligned_alloc(CACHE_LINE, (n_workers + 1) * sizeof *r->slots);
 	if (r->slots == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the registry");
 	else
@@ -51,7 +51,7 @@ registry_open(const struct catalog_source *source, size_t n_workers, struct regi
 		registry_free(r);
 		return e;
 	}
-	memset(r->slots, 0, n_workers * sizeof *r->slots);
+	memset(r->slots, 0, (n_workers + 1) * sizeof *r->slots);
 	atomic_store(&r->current, first);
 	*out = r;
 	return ERR_OK;
@@ -76,7 +76,7 @@ registry_free(struct registry *r)
 static bool
 is_held(struct registry *r, const struct catalog *c)
 {
-	for (size_t i = 0; i < r->n_workers; i++)
+	for (size_t i = 0; i <= r->n_workers; i++)
 		if (atomic_load(&r->slots[i].held) == c)
 			return true;
 	return false;
@@ -211,5 +211,63 @@ registry_load_version(struct registry *r, const char *name, const char *version,
 	else
 		e = err_set(info, ERR_OVERLOADED, "other versions are being loaded; try again in a second");
 	(void)atomic_fetch_sub(&r->n_loading, 1);
+	return e;
+}
+
+/* What became of a model that was to be loaded, or to be unloaded. */
+static enum err
+judge_change(const struct catalog *fresh, const struct catalog_source *source, struct err_info *info)
+{
+	const char *name = source->load != NULL ? source->load : source->unload;
+	const struct store_model *stored = store_find(catalog_store(fresh), name);
+	struct catalog_choice choice;
+
+	if (stored == NULL)
+		return catalog_choose(fresh, name, &choice, info);
+	if (source->load == NULL)
+		return ERR_OK;
+	if (catalog_problem(fresh, stored)[0] != '\0')
+		return err_set(info, ERR_MODEL_FAILED, "the champion of %s cannot be served; the server's log says why", name);
+	return catalog_choose(fresh, name, &choice, info);
+}
+
+static enum err
+change_model(struct registry *r, const char *load, const char *unload, struct err_info *info)
+{
+	struct catalog_source source = r->source;
+	struct err_info unpublished;
+	struct catalog *fresh;
+	size_t n_failed = 0;
+
+	source.load = load;
+	source.unload = unload;
+	(void)pthread_mutex_lock(&r->change);
+	enum err e = catalog_open(&source, atomic_load(&r->current), CATALOG_PROVE_NEW, &fresh, &n_failed, info);
+	if (e != ERR_OK) {
+		log_message(r->source.log, LOG_ERROR, "reload_failed", "%s; what was served before goes on", info->text);
+		e = err_set(info, ERR_MODEL_FAILED, "the models could not be read; the server's log says why");
+	} else {
+		e = judge_change(fresh, &source, info);
+		if (publish(r, fresh, &unpublished) != ERR_OK)
+			e = err_set(info, ERR_OUT_OF_MEMORY, "%s", unpublished.text);
+	}
+	(void)pthread_mutex_unlock(&r->change);
+	metrics_reload(r->source.metrics, e == ERR_OK && n_failed == 0);
+	return e;
+}
+
+enum err
+registry_load_model(struct registry *r, const char *name, struct err_info *info)
+{
+	return change_model(r, name, NULL, info);
+}
+
+enum err
+registry_unload_model(struct registry *r, const char *name, struct err_info *info)
+{
+	enum err e = change_model(r, NULL, name, info);
+
+	if (e == ERR_OK)
+		log_message(r->source.log, LOG_INFO, "unload", "model %s is not served until it is loaded", name);
 	return e;
 }

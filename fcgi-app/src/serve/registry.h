@@ -15,7 +15,7 @@
  */
 struct registry;
 
-/* Opens the first catalog; failures and `n_failed` as in catalog_open(). `source` is copied. */
+/* Opens the first catalog, for workers 0 to n_workers - 1 and the one of the administration, n_workers; failures and `n_failed` as in catalog_open(). `source` is copied. */
 enum err registry_open(const struct catalog_source *source, size_t n_workers, struct registry **out, size_t *n_failed,
 					   struct err_info *info);
 
@@ -40,5 +40,13 @@ void registry_leave(struct registry *r, size_t worker);
  * seconds, and at most half of the workers load or wait: ERR_OVERLOADED else. ERR_MODEL_FAILED where it cannot be proven.
  */
 enum err registry_load_version(struct registry *r, const char *name, const char *version, struct err_info *info);
+
+/*
+ * Serves a model and proves its champion anew, or serves it no longer until it is loaded. Waits for another change to end.
+ * ERR_UNKNOWN_MODEL; of loading also ERR_NO_CHAMPION, and ERR_MODEL_FAILED where the champion cannot be proven (an older one that served
+ * goes on). By the administration's worker, which is not inside.
+ */
+enum err registry_load_model(struct registry *r, const char *name, struct err_info *info);
+enum err registry_unload_model(struct registry *r, const char *name, struct err_info *info);
 
 #endif

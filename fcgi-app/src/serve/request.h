@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "model/manifest.h"
 #include "model/rows.h"
+#include "model/tensors.h"
 #include "serve/fcgi_io.h"
 #include "serve/registry.h"
 #include "watch/metrics.h"
@@ -23,7 +24,13 @@ enum {
 enum request_log { REQUEST_LOG_ALL, REQUEST_LOG_ERRORS, REQUEST_LOG_NONE };
 
 /* Who may use a route, once keys are asked for. */
-enum request_scope { REQUEST_PUBLIC, REQUEST_PREDICT, REQUEST_METRICS, REQUEST_ADMIN };
+enum request_scope {
+	REQUEST_PUBLIC,
+	REQUEST_PREDICT,
+	REQUEST_METRICS,
+	REQUEST_ADMIN,
+	REQUEST_LOCAL /* only who reaches --admin-socket, which has the other routes as well */
+};
 
 /* Whose form the body of an error has. */
 enum request_shape { REQUEST_OWN, REQUEST_INFERENCE /* Open Inference Protocol */, REQUEST_MLFLOW };
@@ -34,6 +41,7 @@ struct server {
 	size_t rows_max;
 	size_t processors; /* that scoring may use */
 	enum request_log log_requests;
+	bool admin; /* these are the workers of --admin-socket */
 	struct log log;
 	struct metrics *metrics;   /* owned by cmd_serve.c */
 	struct registry *registry; /* owned by cmd_serve.c */
@@ -53,7 +61,9 @@ struct request {
 	char version[MANIFEST_VERSION_MAX]; /* {version} of the path, or "" */
 	struct buf body;
 	struct rows rows;
-	struct buf outputs; /* float32 of one chunk */
+	struct tensors tensors;
+	enum request_shape shape; /* of an error */
+	struct buf outputs;       /* float32 of one chunk */
 	struct booster_caller caller;
 
 	/* of the answer */
@@ -61,6 +71,7 @@ struct request {
 	const char *content_type;
 	const char *allow; /* for ERR_METHOD_NOT_ALLOWED */
 	struct buf answer;
+	size_t json_len;                      /* of the answer's, where binary tensors stand behind its JSON; else 0 */
 	size_t n_rows;                        /* predicted, for the log */
 	char served_model[MANIFEST_NAME_MAX]; /* which answered, for the log */
 	char served_version[MANIFEST_VERSION_MAX];
@@ -83,5 +94,17 @@ request_handler status_version;
 request_handler status_models;
 request_handler status_model;
 request_handler status_metrics;
+request_handler inference_server;
+request_handler inference_live;
+request_handler inference_ready;
+request_handler inference_model;
+request_handler inference_model_ready;
+request_handler inference_infer;
+request_handler statistics_handle;
+request_handler repository_index;
+request_handler repository_load;
+request_handler repository_unload;
+request_handler mlflow_invocations;
+request_handler mlflow_ping;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "serve/mlflow.h"
 
 enum {
 	ANSWER_MAX = 512 * 1024 * 1024,
@@ -38,6 +39,24 @@ static const struct route routes[] = {
 	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/metrics", status_metrics, REQUEST_METRICS, REQUEST_OWN},
+	{"GET", "/v2", inference_server, REQUEST_PUBLIC, REQUEST_INFERENCE},
+	{"GET", "/v2/health/live", inference_live, REQUEST_PUBLIC, REQUEST_INFERENCE},
+	{"GET", "/v2/health/ready", inference_ready, REQUEST_PUBLIC, REQUEST_INFERENCE},
+	{"GET", "/v2/models/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}", inference_model, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/ready", inference_model_ready, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"POST", "/v2/models/{name}/infer", inference_infer, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}", inference_model, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}/ready", inference_model_ready, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"POST", "/v2/models/{name}/versions/{version}/infer", inference_infer, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"POST", "/v2/repository/index", repository_index, REQUEST_LOCAL, REQUEST_INFERENCE},
+	{"POST", "/v2/repository/models/{name}/load", repository_load, REQUEST_LOCAL, REQUEST_INFERENCE},
+	{"POST", "/v2/repository/models/{name}/unload", repository_unload, REQUEST_LOCAL, REQUEST_INFERENCE},
+	{"POST", "/invocations", mlflow_invocations, REQUEST_PREDICT, REQUEST_MLFLOW},
+	{"GET", "/ping", mlflow_ping, REQUEST_PUBLIC, REQUEST_MLFLOW},
+	{"GET", "/health", mlflow_ping, REQUEST_PUBLIC, REQUEST_MLFLOW},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof routes[0] };
@@ -68,6 +87,7 @@ router_request_init(struct request *q, const struct server *server, size_t worke
 	*q = (struct request){.server = server, .worker = worker, .io = io};
 	buf_init(&q->body, server->body_max + BODY_SLACK);
 	rows_init(&q->rows, server->body_max, server->rows_max);
+	tensors_init(&q->tensors);
 	buf_init(&q->outputs, ANSWER_MAX);
 	buf_init(&q->answer, ANSWER_MAX);
 	buf_init(&q->head, HEAD_MAX);
@@ -82,6 +102,7 @@ router_request_release(struct request *q)
 {
 	buf_release(&q->body);
 	rows_release(&q->rows);
+	tensors_release(&q->tensors);
 	buf_release(&q->outputs);
 	booster_caller_release(&q->caller);
 	buf_release(&q->answer);
@@ -97,6 +118,7 @@ give_back(struct request *q)
 {
 	buf_shrink(&q->body, KEEP_BYTES);
 	rows_shrink(&q->rows, KEEP_BYTES);
+	tensors_shrink(&q->tensors, KEEP_BYTES);
 	buf_shrink(&q->outputs, KEEP_BYTES);
 	buf_shrink(&q->answer, KEEP_BYTES);
 	buf_reset(&q->head);
@@ -110,6 +132,8 @@ reset(struct request *q)
 	q->error = (struct err_info){.row = ERR_NO_ROW};
 	q->content_type = "application/json";
 	q->allow = NULL;
+	q->shape = REQUEST_OWN;
+	q->json_len = 0;
 	q->n_rows = 0;
 }
 
@@ -225,8 +249,9 @@ find_route(struct request *q, const char *method)
 
 	for (const struct route *route = routes; route < routes + N_ROUTES; route++) {
 		q->model[0] = q->version[0] = '\0';
-		if (!match(q, route->pattern))
+		if ((route->scope == REQUEST_LOCAL && !q->server->admin) || !match(q, route->pattern))
 			continue;
+		q->shape = route->shape;
 		if (strcmp(route->method, method) == 0)
 			return route;
 		other = route;
@@ -262,12 +287,20 @@ make_id(struct request *q)
 	q->id[ID_DIGITS] = '\0';
 }
 
+/*
+ * A sentence and our own code for it, and the row and the feature where they are known. The Open Inference Protocol has the same "error", and
+ * MLflow a "message" and one of its own codes; more members do no harm in either.
+ */
 static void
 write_error(struct request *q)
 {
 	buf_reset(&q->answer);
 	q->content_type = "application/json";
-	buf_str(&q->answer, "{\"error\":");
+	q->json_len = 0;
+	if (q->shape == REQUEST_MLFLOW)
+		buf_printf(&q->answer, "{\"error_code\":\"%s\",\"message\":", mlflow_error_code(q->error.code));
+	else
+		buf_str(&q->answer, "{\"error\":");
 	text_json_string(&q->answer, q->error.text, strlen(q->error.text));
 	buf_printf(&q->answer, ",\"code\":\"%s\"", err_code(q->error.code));
 	if (q->error.row != ERR_NO_ROW)
@@ -298,6 +331,8 @@ write_answer(struct request *q, bool with_body)
 		buf_printf(head, "Allow: %s\r\n", q->allow);
 	if (retry_after_s > 0)
 		buf_printf(head, "Retry-After: %d\r\n", retry_after_s);
+	if (q->json_len > 0)
+		buf_printf(head, "Inference-Header-Content-Length: %zu\r\n", q->json_len);
 	buf_str(head, "\r\n");
 	fcgi_io_discard(q->io);
 	if (fcgi_io_write(q->io, head->data, head->len) && with_body)

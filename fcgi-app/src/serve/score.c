@@ -8,7 +8,6 @@
 
 enum { ENTER_TRIES = 3 };
 
-static enum err enter_model(struct request *q, struct catalog_choice *choice);
 static struct metrics_series *choose_series(struct request *q);
 static enum err answer(struct request *q, const struct score_protocol *protocol, struct score *s, struct metrics_series **series);
 static enum err predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, float *outputs);
@@ -18,6 +17,7 @@ score_handle(struct request *q, const struct score_protocol *protocol, void *own
 {
 	struct score s = {.own = own, .output = BOOSTER_VALUE, .chunk_max = BOOSTER_CHUNK_ROWS};
 	struct metrics_series *series;
+	uint64_t start = clock_now_ns();
 	enum err e = fcgi_io_body(q->io, &q->body, q->server->body_max, &q->error);
 
 	if (e == ERR_OK)
@@ -27,6 +27,7 @@ score_handle(struct request *q, const struct score_protocol *protocol, void *own
 	else
 		series = choose_series(q);
 	metrics_prediction(series, q->worker, e, q->n_rows, s.duration_ns);
+	metrics_steps(series, q->worker, e, clock_now_ns() - start, s.input_ns, s.output_ns);
 	return e;
 }
 
@@ -103,9 +104,8 @@ predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, f
 	return e == ERR_OK ? ERR_OK : score_failed(q, s, e, &why);
 }
 
-/* The model by path, inside the catalog. A version that is not loaded yet is loaded, outside of it. */
-static enum err
-enter_model(struct request *q, struct catalog_choice *choice)
+enum err
+score_enter(struct request *q, struct catalog_choice *choice)
 {
 	struct registry *registry = q->server->registry;
 	bool unloaded;
@@ -145,20 +145,32 @@ choose_series(struct request *q)
 }
 
 static enum err
+read_and_print(struct request *q, const struct score_protocol *protocol, struct score *s)
+{
+	uint64_t start = clock_now_ns();
+	enum err e = protocol->read(q, s);
+	uint64_t read = clock_now_ns();
+
+	s->input_ns = read - start;
+	if (e == ERR_OK)
+		e = protocol->print(q, s);
+	s->output_ns = clock_now_ns() - read - s->duration_ns;
+	return e;
+}
+
+static enum err
 answer(struct request *q, const struct score_protocol *protocol, struct score *s, struct metrics_series **series)
 {
 	struct catalog_choice choice;
-	enum err e = enter_model(q, &choice);
+	enum err e = score_enter(q, &choice);
 
 	*series = choice.series;
 	if (e == ERR_OK) {
 		s->model = choice.model;
 		memcpy(q->served_model, model_name(s->model), strlen(model_name(s->model)) + 1);
 		memcpy(q->served_version, model_version(s->model), strlen(model_version(s->model)) + 1);
-		e = protocol->read(q, s);
+		e = read_and_print(q, protocol, s);
 	}
-	if (e == ERR_OK)
-		e = protocol->print(q, s);
 	if (e == ERR_OK)
 		q->n_rows = s->n_rows;
 	registry_leave(q->server->registry, q->worker);

@@ -38,6 +38,8 @@ struct score {
 	size_t scratch_bytes;       /* the protocol's wish, see struct score_chunk */
 	unsigned n_runs;      /* of score_run(): the first is the prediction, further ones ask for another output of the same rows */
 	uint64_t duration_ns; /* in the scorer */
+	uint64_t input_ns;    /* in the protocol\'s read … */
+	uint64_t output_ns;   /* … and print */
 };
 
 /* Some rows and what the model says of them. */
@@ -52,6 +54,12 @@ struct score_chunk {
 
 /* Takes a chunk, which is valid until it returns. */
 typedef enum err score_take_fn(struct request *q, struct score *s, const struct score_chunk *c);
+
+/*
+ * Enters the catalog and chooses the model that the path names; a version that is not loaded yet is loaded, outside of the catalog. Failures as in
+ * catalog_choose(), catalog_choose_version() and registry_load_version(). The caller leaves the catalog, also after a failure.
+ */
+enum err score_enter(struct request *q, struct catalog_choice *choice);
 
 /* What a route that predicts does. */
 enum err score_handle(struct request *q, const struct score_protocol *protocol, void *own);

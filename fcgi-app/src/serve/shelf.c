@@ -196,6 +196,19 @@ is_served(const struct catalog_source *source, const struct served *s, const cha
 	return same;
 }
 
+static bool
+is_model(const char *name, const struct store_model *stored)
+{
+	return name != NULL && strcmp(name, stored->name) == 0;
+}
+
+/* What the operator unloaded stays so, whatever happens in the store. */
+static bool
+stays_unloaded(const struct catalog_source *source, const struct entry *before, const struct store_model *stored)
+{
+	return is_model(source->unload, stored) || (before != NULL && before->unloaded && !is_model(source->load, stored));
+}
+
 /* Loads the champion that the store names for `entry`, where there is one; the one of `before` is kept where it is the same. */
 static enum err
 load_champion(const struct catalog_source *source, const struct entry *before, enum catalog_proof proof, struct entry *entry,
@@ -208,9 +221,10 @@ load_champion(const struct catalog_source *source, const struct entry *before, e
 
 	if (stored->problem[0] != '\0')
 		return err_set(info, ERR_BAD_MANIFEST, "model %s: %s", stored->name, stored->problem);
-	if (version == NULL)
+	entry->unloaded = stays_unloaded(source, before, stored);
+	if (version == NULL || entry->unloaded)
 		return ERR_OK;
-	if (proof == CATALOG_PROVE_NEW && is_served(source, served, stored->name, version)) {
+	if (proof == CATALOG_PROVE_NEW && !is_model(source->load, stored) && is_served(source, served, stored->name, version)) {
 		entry->champion = served_ref(served);
 		return ERR_OK;
 	}
@@ -259,17 +273,19 @@ prove_champions(const struct catalog_source *source, const struct shelf *old, en
 {
 	const struct entry *failed = NULL;
 	size_t n_champions = 0;
+	size_t n_unloaded = 0;
 
 	for (size_t i = 0; i < shelf->store.n_models; i++) {
 		struct entry *entry = &shelf->entries[i];
 		prove_champion(source, old, proof, entry);
 		n_champions += entry->champion != NULL;
+		n_unloaded += entry->unloaded;
 		if (entry->problem[0] == '\0')
 			continue;
 		failed = entry;
 		++*n_failed;
 	}
-	if (n_champions == 0 && old != NULL && shelf_has_champion(old))
+	if (n_champions == 0 && n_unloaded == 0 && old != NULL && shelf_has_champion(old))
 		return err_set(info, ERR_FILE, "%s names no champion any more, as if it were not mounted", source->store);
 	if (n_champions == 0 && failed != NULL)
 		return err_set(info, ERR_BAD_MODEL, "no model can be served: %s", failed->problem);

@@ -27,6 +27,7 @@ struct entry {
 	const struct store_model *stored; /* in the shelf's store */
 	struct metrics_series *refused;   /* counts what no version of it could answer */
 	struct served *champion;          /* counted; NULL where there is none or none could be proven */
+	bool unloaded;                    /* by the operator, until it is loaded */
 	char *json;                       /* owned; the body of GET /models/NAME */
 	char problem[ERR_TEXT_MAX];       /* why the champion that the store names does not serve, or "" */
 };

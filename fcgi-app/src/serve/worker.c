@@ -63,7 +63,7 @@ worker_init(struct worker *w, struct workers *pool, size_t number, struct err_in
 	if (w->epoll_fd < 0 || !watch_fd(w->epoll_fd, pool->options.listen_fd, EPOLLIN | EPOLLEXCLUSIVE) ||
 		!watch_fd(w->epoll_fd, pool->stop_fd, EPOLLIN))
 		return err_set(info, ERR_FILE, "cannot watch the listening socket: %s", strerror(errno));
-	if (w->io == NULL || !router_request_init(&w->request, pool->options.server, number, w->io))
+	if (w->io == NULL || !router_request_init(&w->request, pool->options.server, pool->options.first + number, w->io))
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for worker %zu", number);
 	int result = pthread_create(&w->thread, NULL, run, w);
 	if (result != 0)

@@ -17,6 +17,7 @@ struct workers;
 struct workers_options {
 	const struct server *server; /* borrowed */
 	int listen_fd;               /* borrowed, non-blocking */
+	size_t first;                /* the number of the first */
 	size_t n;
 	unsigned io_timeout_s; /* a peer that keeps a worker waiting for longer is given up */
 	bool serve_queue;      /* when stopping, first serve the connections that wait, for io_timeout_s at most: nobody else will */

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "version.h"
 
 enum {
@@ -47,6 +48,11 @@ struct series_shard {
 	counter errors[ERR_COUNT];
 	struct histogram duration;
 	struct histogram rows;
+	counter total_ns; /* of answered requests … */
+	counter input_ns;
+	counter output_ns;
+	counter refused_ns; /* … and of others */
+	counter last_ms;
 };
 
 struct metrics_series {
@@ -200,6 +206,68 @@ metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size
 	}
 	observe(&mine->rows, &row_bounds, rows);
 	observe(&mine->duration, &duration_bounds, duration_ns);
+}
+
+void
+metrics_steps(struct metrics_series *s, size_t shard, enum err result, uint64_t total_ns, uint64_t input_ns, uint64_t output_ns)
+{
+	struct series_shard *mine = &s->shards[shard];
+
+	if (result != ERR_OK) {
+		count(&mine->refused_ns, total_ns);
+		return;
+	}
+	count(&mine->total_ns, total_ns);
+	count(&mine->input_ns, input_ns);
+	count(&mine->output_ns, output_ns);
+	atomic_store_explicit(&mine->last_ms, clock_epoch_ms(), memory_order_relaxed);
+}
+
+static void
+read_shard(const struct series_shard *shard, struct metrics_counts *out)
+{
+	uint64_t last = get(&shard->last_ms);
+
+	for (int code = 1; code < ERR_COUNT; code++)
+		out->refused += get(&shard->errors[code]);
+	for (size_t i = 0; i <= duration_bounds.n; i++)
+		out->answered += get(&shard->duration.buckets[i]);
+	out->rows += get(&shard->rows.sum);
+	out->total_ns += get(&shard->total_ns);
+	out->input_ns += get(&shard->input_ns);
+	out->scorer_ns += get(&shard->duration.sum);
+	out->output_ns += get(&shard->output_ns);
+	out->refused_ns += get(&shard->refused_ns);
+	out->last_ms = last > out->last_ms ? last : out->last_ms;
+}
+
+void
+metrics_read(const struct metrics *m, const struct metrics_series *s, struct metrics_counts *out)
+{
+	*out = (struct metrics_counts){0};
+	for (size_t k = 0; k < m->n_shards; k++)
+		read_shard(&s->shards[k], out);
+}
+
+const struct metrics_series *
+metrics_next(const struct metrics *m, const struct metrics_series *s)
+{
+	do
+		s = s == NULL ? m->unknown : atomic_load_explicit(&s->next, memory_order_acquire);
+	while (s != NULL && s->version[0] == '\0');
+	return s;
+}
+
+const char *
+metrics_series_model(const struct metrics_series *s)
+{
+	return s->model;
+}
+
+const char *
+metrics_series_version(const struct metrics_series *s)
+{
+	return s->version;
 }
 
 void

@@ -46,11 +46,39 @@ void metrics_prediction(struct metrics_series *s, size_t shard, enum err result,
 /* Requests that workers are in now. Any thread. */
 size_t metrics_in_flight(const struct metrics *m);
 
+/* The same request's whole time, and what of it went into reading its rows and printing its answer. */
+void metrics_steps(struct metrics_series *s, size_t shard, enum err result, uint64_t total_ns, uint64_t input_ns,
+				   uint64_t output_ns);
+
 /* One reload by any thread. */
 void metrics_reload(struct metrics *m, bool success);
 
 /* A version of the series' model could not be served, for this reason. Any thread. */
 void metrics_model_failure(struct metrics_series *s, enum err reason);
+
+/* What a series has counted so far; rows and the first four times are of requests that were answered. */
+struct metrics_counts {
+	uint64_t answered;
+	uint64_t refused; /* or failed */
+	uint64_t rows;
+	uint64_t total_ns;
+	uint64_t input_ns;
+	uint64_t scorer_ns;
+	uint64_t output_ns;
+	uint64_t refused_ns;
+	uint64_t last_ms; /* when it last answered, since the epoch; 0 where it has not */
+};
+
+/* Any thread. */
+void metrics_read(const struct metrics *m, const struct metrics_series *s, struct metrics_counts *out);
+
+/*
+ * The series of all model versions, one after the other: the first behind NULL, NULL behind the last. At most METRICS_SERIES_MAX. Any thread; no
+ * lock.
+ */
+const struct metrics_series *metrics_next(const struct metrics *m, const struct metrics_series *s);
+const char *metrics_series_model(const struct metrics_series *s);
+const char *metrics_series_version(const struct metrics_series *s);
 
 /* Appends everything but what the registry knows (futaie_model_info). */
 void metrics_write(const struct metrics *m, struct buf *out);
