@@ -28,6 +28,7 @@ ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST
 TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-xgboost python3-numpy wrk iproute2 procps
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
 BARE_PACKAGES  = mmdebstrap
+CLIENT_PACKAGES = python3-venv
 FUZZ_PACKAGES  = clang libclang-rt-14-dev
 LINT_PACKAGES  = $(FUZZ_PACKAGES) clang-tidy clang-format shellcheck yamllint mandoc python3-pyflakes
 
@@ -51,7 +52,7 @@ FUZZERS  = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-reliability test-bare-root fuzz check bench bench-scale deps deps-run deps-bench deps-bare deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
+.PHONY: all run train test test-reliability test-clients test-bare-root fuzz check bench bench-scale deps deps-run deps-bench deps-bare deps-clients deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -73,6 +74,10 @@ test: deps ## run the tests that need no network beyond packages; T=GROUP for so
 test-reliability: deps-fuzz ## the slower tests: kills and failing disks at each step, sanitizers under load, restarts, memory, fuzzing
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py sanitize faults reliability fuzz
+
+test-clients: deps-clients ## clients as their users install them, against a server of this build; their packages come from PyPI
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py clients
 
 fuzz: deps-fuzz ## give the readers of models and of numbers made-up input, for FUZZ_S seconds
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py fuzz
@@ -99,6 +104,9 @@ deps-run:
 
 deps-bench:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BENCH_PACKAGES)
+
+deps-clients:
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(CLIENT_PACKAGES)
 
 deps-bare:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BARE_PACKAGES)
