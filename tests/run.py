@@ -73,7 +73,7 @@ GROUPS = {
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
     "explain": Group("explanations: XGBoost's contributions, for every objective", pytest_file("explain"), 90),
     "inference": Group("the Open Inference Protocol, with binary tensors, and the admin socket", pytest_file("inference"), 120),
-    "mlflow": Group("MLflow's scoring protocol", pytest_file("mlflow"), 90),
+    "invocations": Group("MLflow's scoring protocol", pytest_file("invocations"), 90),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "bench": Group("futaie bench: what it prints, and whom it refuses", pytest_file("bench"), 90),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),

@@ -1,4 +1,4 @@
-"""test_mlflow.py - MLflow's scoring protocol, and SageMaker's: four forms of JSON, CSV, health, and errors in MLflow's form"""
+"""test_invocations.py - MLflow's scoring protocol, and SageMaker's: four forms of JSON, CSV, health, and errors in MLflow's form"""
 import json
 
 import pytest
