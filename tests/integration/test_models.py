@@ -97,6 +97,18 @@ def test_champion_is_served(fresh):
     assert app.request("POST", "/models/twice/predict", rows()).json() == first
 
 
+def test_version_is_described(fresh):
+    """GET /models/NAME/versions/V describes that version, also one that no request has loaded yet"""
+    store = models.Store()
+    store.fixture(OTHER, name="twice").fixture("reg-gamma", name="twice", version="2", champion=False)
+    app = fresh(store)
+    champion, other = answer(app, "/models/twice"), answer(app, "/models/twice/versions/2")
+    assert answer(app, "/models/twice/versions/1") == champion
+    assert (champion["version"], champion["objective"], other["version"], other["objective"]) == ("1", "reg:squarederror", "2", "reg:gamma")
+    assert other["sha256"] == store.manifest("twice", "2")["sha256"] and champion.keys() == other.keys(), other
+    assert answer(app, "/models/twice/versions/3", 404)["code"] == "unknown_version"
+
+
 def test_many_versions(fresh):
     """Twelve versions answer in turn, although at most eight are kept"""
     store = models.Store().fixture(OTHER, name="many")

@@ -242,6 +242,8 @@ refusals(void **state)
 		{{"POST", "/models/cave/predict", NULL, ROW, NULL, NULL}, 404, "\"code\":\"unknown_model\""},
 		{{"POST", "/models/claims/predict", NULL, ROW, NULL, NULL}, 404, "\"code\":\"no_champion\""},
 		{{"POST", "/models/house/versions/9/predict", NULL, ROW, NULL, NULL}, 404, "\"code\":\"unknown_version\""},
+		{{"GET", "/models/house/versions/9", NULL, NULL, NULL, NULL}, 404, "\"code\":\"unknown_version\""},
+		{{"GET", "/models/cave/versions/1", NULL, NULL, NULL, NULL}, 404, "\"code\":\"unknown_model\""},
 		{{"POST", "/models/house/versions/../predict", NULL, ROW, NULL, NULL}, 404, "\"code\":\"unknown_version\""},
 		{{"POST", "/models/..%2f..%2fetc/predict", NULL, ROW, NULL, NULL}, 404, "\"code\":\"not_found\""},
 		{{"POST", "/predict", "text/plain", ROW, NULL, NULL},
@@ -350,6 +352,9 @@ status_routes(void **state)
 		{"/models", "{\"models\":[{\"name\":\"claims\",\"versions\":[\"1\"],\"aliases\":{}},{\"name\":\"house\""},
 		{"/models/house", "{\"name\":\"house\",\"version\":\"2\",\"versions\":[\"1\",\"2\"],\"aliases\":{\"champion\":\"2\"},"},
 		{"/models/claims", "{\"name\":\"claims\",\"version\":null,\"versions\":[\"1\"],\"aliases\":{}}\n"},
+		{"/models/house/versions/1",
+		 "{\"name\":\"house\",\"version\":\"1\",\"versions\":[\"1\",\"2\"],\"aliases\":{\"champion\":\"2\"},"},
+		{"/models/claims/versions/1", "{\"name\":\"claims\",\"version\":\"1\",\"versions\":[\"1\"],\"aliases\":{},\"created\":"},
 		{"/healthz?x=y", "{\"status\":\"alive\"}\n"},
 	};
 

@@ -240,6 +240,12 @@ catalog_model_json(const struct catalog *c, const char *name)
 	return entry != NULL ? entry->json : NULL;
 }
 
+void
+catalog_write_choice(const struct catalog_choice *choice, struct buf *out)
+{
+	shelf_write_model(shelf_find(choice->catalog->shelf, model_name(choice->model))->stored, choice->model, out);
+}
+
 bool
 catalog_ready(const struct catalog *c)
 {

@@ -79,6 +79,9 @@ enum err catalog_choose_version(const struct catalog *c, const char *name, const
 const char *catalog_models_json(const struct catalog *c);
 const char *catalog_model_json(const struct catalog *c, const char *name);
 
+/* Appends the body of GET /models/NAME/versions/V, for a choice that did not fail. */
+void catalog_write_choice(const struct catalog_choice *choice, struct buf *out);
+
 /* True where a request for the default model can be answered or, without one, a request for any. */
 bool catalog_ready(const struct catalog *c);
 

@@ -93,6 +93,7 @@ request_handler status_readyz;
 request_handler status_version;
 request_handler status_models;
 request_handler status_model;
+request_handler status_model_version;
 request_handler status_metrics;
 request_handler inference_server;
 request_handler inference_live;

@@ -35,6 +35,7 @@ static const struct route routes[] = {
 	{"POST", "/models/{name}/versions/{version}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/models", status_models, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/models/{name}", status_model, REQUEST_PREDICT, REQUEST_OWN},
+	{"GET", "/models/{name}/versions/{version}", status_model_version, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/healthz", status_healthz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},

@@ -116,19 +116,18 @@ write_versions(const struct store_model *m, struct buf *out)
 	buf_str(out, "}");
 }
 
-static void
-write_entry(const struct entry *entry, struct buf *out)
+void
+shelf_write_model(const struct store_model *stored, const struct model *m, struct buf *out)
 {
-	buf_printf(out, "{\"name\":\"%s\",\"version\":", entry->stored->name);
-	if (entry->champion == NULL) {
+	buf_printf(out, "{\"name\":\"%s\",\"version\":", stored->name);
+	if (m == NULL) {
 		buf_str(out, "null,");
-		write_versions(entry->stored, out);
+		write_versions(stored, out);
 		buf_str(out, "}\n");
 		return;
 	}
-	const struct model *m = entry->champion->model;
 	buf_printf(out, "\"%s\",", model_version(m));
-	write_versions(entry->stored, out);
+	write_versions(stored, out);
 	buf_str(out, ",\"created\":");
 	text_json_string(out, model_created(m), strlen(model_created(m)));
 	buf_str(out, ",\"features\":");
@@ -155,11 +154,12 @@ write_json(struct shelf *shelf, struct err_info *info)
 	buf_init(&one, JSON_MAX);
 	buf_str(&list, "{\"models\":[");
 	for (size_t i = 0; i < shelf->store.n_models && ok; i++) {
+		const struct entry *entry = &shelf->entries[i];
 		buf_printf(&list, "%s{\"name\":\"%s\",", i == 0 ? "" : ",", shelf->store.models[i].name);
 		write_versions(&shelf->store.models[i], &list);
 		buf_str(&list, "}");
 		buf_reset(&one);
-		write_entry(&shelf->entries[i], &one);
+		shelf_write_model(entry->stored, entry->champion != NULL ? entry->champion->model : NULL, &one);
 		shelf->entries[i].json = strdup(buf_peek(&one));
 		ok = buf_ok(&one) && shelf->entries[i].json != NULL;
 	}

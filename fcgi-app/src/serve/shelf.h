@@ -61,6 +61,9 @@ void shelf_free(struct shelf *shelf);
 /* NULL where there is no such model. */
 struct entry *shelf_find(const struct shelf *shelf, const char *name);
 
+/* Appends the body of GET /models/NAME: what is known of `m`, a version of `stored`, or of no version where it is NULL. */
+void shelf_write_model(const struct store_model *stored, const struct model *m, struct buf *out);
+
 bool shelf_has_champion(const struct shelf *shelf);
 
 #endif

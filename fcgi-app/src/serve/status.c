@@ -1,6 +1,7 @@
 /* status.c - what the server tells of itself: health, versions, models, metrics */
 #include "model/booster.h"
 #include "serve/request.h"
+#include "serve/score.h"
 #include "version.h"
 
 enum err
@@ -55,6 +56,18 @@ status_model(struct request *q)
 	if (json == NULL)
 		return err_set(&q->error, ERR_UNKNOWN_MODEL, "there is no model \"%.64s\"; GET /models lists them", q->model);
 	return ERR_OK;
+}
+
+enum err
+status_model_version(struct request *q)
+{
+	struct catalog_choice choice;
+	enum err e = score_enter(q, &choice);
+
+	if (e == ERR_OK)
+		catalog_write_choice(&choice, &q->answer);
+	registry_leave(q->server->registry, q->worker);
+	return e;
 }
 
 enum err
