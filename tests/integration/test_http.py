@@ -151,6 +151,32 @@ def test_security_headers(site, path, status):
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"], reply.headers
 
 
+WWW = stack.WEBSERVER / "www"
+STATIC = {"/": "text/html; charset=utf-8", "/index.html": "text/html; charset=utf-8",
+          **{f"/{path.relative_to(WWW)}": {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.suffix]
+             for path in sorted((WWW / "static").rglob("*")) if path.is_file()}}
+
+
+def test_static_files(site):
+    """Every file of the console has its type, the strict policy, and an ETag by which a browser asks again"""
+    for path, content_type in STATIC.items():
+        reply = site.get(path)
+        assert (reply.status, reply.headers["content-type"], reply.headers["cache-control"]) == (200, content_type, "no-cache"), reply.headers
+        assert reply.headers["x-content-type-options"] == "nosniff" and reply.headers["cross-origin-resource-policy"] == "same-origin", reply.headers
+        policy = {part.split()[0]: part.split()[1:] for part in reply.headers["content-security-policy"].split("; ")}
+        assert policy["default-src"] == ["'none'"] and policy["script-src"] == policy["style-src"] == policy["connect-src"] == ["'self'"], policy
+        assert not {"'unsafe-inline'", "'unsafe-eval'"} & set(sum(policy.values(), [])) and policy["frame-ancestors"] == ["'none'"], policy
+        assert site.get(path, headers={"If-None-Match": reply.headers["etag"]}).status == 304, path
+
+
+def test_console_names_its_files(site):
+    """The page names only files that are there, and each of its modules"""
+    page = site.get("/").body.decode()
+    named = set(re.findall(r'(?:src|href)="(/static/[^"]*)"', page))
+    assert named == {path for path in STATIC if path.startswith("/static/")}, named
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page), "script or style in the page itself"
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", "/%00"])
 def test_no_versions(site, path):
     """No answer names the web server or its version"""
