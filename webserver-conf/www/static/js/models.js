@@ -120,9 +120,9 @@ export class Models {
     #version(model, version) {
         const aliases = Object.entries(model.aliases).filter(([, of]) => of === version).map(([alias]) => alias);
         return el("button", {type: "button", class: "version", "data-model": model.name, "data-version": version, "aria-pressed": "false",
-            "aria-label": `Use ${model.name}, version ${version}${aliases.length > 0 ? `, ${aliases.join(", ")}` : ""}`,
+            title: `Ask ${model.name}, version ${version}`,
             click: () => this.#choose({name: model.name, version: aliases.includes("champion") ? null : version})},
-        version, ...aliases.map((alias) => el("span", {class: `alias ${alias === "champion" ? "champion" : ""}`}, alias)));
+        el("span", {class: "hidden"}, `${model.name}, version `), version, ...aliases.map((alias) => el("span", {class: `alias ${alias === "champion" ? "champion" : ""}`}, alias)));
     }
 
     /** @param {Listed} model @param {Details} details of what serves */

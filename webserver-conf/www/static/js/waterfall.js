@@ -58,9 +58,9 @@ export class Waterfall {
         replace(this.#root, grid("table", {"aria-label": "Contributions from the base to this answer", class: "waterfall"},
             grid("thead", {}, grid("tr", {}, ...["Feature", "Value", "Effect", "Contribution"].map((text) => grid("th", {scope: "col"}, text)))),
             grid("tbody", {},
-                total("base", "Base", "the average over training", base, scale, base),
+                total("base", "Base", "average in training", base, scale, base),
                 ...steps.map((step) => stepRow(step, scale, base)),
-                total("margin", "Sum", "this answer’s margin", margin, scale, base))));
+                total("margin", "Sum", "margin of this answer", margin, scale, base))));
         this.#story.textContent = story(steps, base, margin);
     }
 }
@@ -89,8 +89,8 @@ function stepRow(step, scale, base) {
 function total(kind, name, about, value, scale, base) {
     const x = scale(value);
     return grid("tr", {class: `total ${kind}`, "data-total": value},
-        grid("td", {class: "name"}, name), grid("td", {class: "given", title: about}, ""),
-        grid("td", {class: "effect"}, el("span", {class: "hidden"}, about), bar(
+        grid("td", {class: "name", colspan: 2}, name, " ", el("span", {class: "about"}, about)),
+        grid("td", {class: "effect"}, bar(
             line(scale(base), kind === "base" ? HEIGHT / 2 : 0, kind === "base" ? HEIGHT : HEIGHT / 2, "baseline"),
             kind === "base" ? null : line(x, 0, HEIGHT / 2, "link"),
             svg("rect", {x: x - 4, y: 5, width: 8, height: HEIGHT - 10}))),
