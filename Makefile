@@ -29,6 +29,8 @@ TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-xgboost python3-nu
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
 BARE_PACKAGES  = mmdebstrap
 CLIENT_PACKAGES = python3-venv
+# Where there is an npm already it stays: Debian's would remove the node.js of other makers.
+CONSOLE_PACKAGES = chromium fonts-inter $(if $(shell command -v npm),,nodejs npm)
 FUZZ_PACKAGES  = clang libclang-rt-14-dev
 LINT_PACKAGES  = $(FUZZ_PACKAGES) clang-tidy clang-format shellcheck yamllint mandoc python3-pyflakes
 
@@ -52,7 +54,7 @@ FUZZERS  = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-reliability test-clients test-bare-root fuzz check bench bench-scale deps deps-run deps-bench deps-bare deps-clients deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
+.PHONY: all run train test test-clients test-reliability test-bare-root fuzz check bench bench-scale screenshots deps deps-run deps-bench deps-bare deps-clients deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
 
 all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 
@@ -75,9 +77,9 @@ test-reliability: deps-fuzz ## the slower tests: kills and failing disks at each
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py sanitize faults reliability fuzz
 
-test-clients: deps-clients ## clients as their users install them, against a server of this build; their packages come from PyPI
+test-clients: deps-clients ## clients as their users install them, and the console in Chromium; their packages come from PyPI and npm
 	@$(MAKE) --no-print-directory -s all
-	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py clients
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py clients console
 
 fuzz: deps-fuzz ## give the readers of models and of numbers made-up input, for FUZZ_S seconds
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py fuzz
@@ -95,6 +97,10 @@ bench-scale: deps-bench ## measure and draw how the cost grows with rows, trees,
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/scale.py
 
+screenshots: deps-clients ## draw the README's pictures of the console, into docs
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' exec tests/console/console.py screenshots
+
 deps: ## install the Debian packages that make run and make test need
 	@fcgi-app/deps.sh $(ALL_PACKAGES)
 
@@ -106,7 +112,7 @@ deps-bench:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BENCH_PACKAGES)
 
 deps-clients:
-	@fcgi-app/deps.sh $(ALL_PACKAGES) $(CLIENT_PACKAGES)
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(CLIENT_PACKAGES) $(CONSOLE_PACKAGES)
 
 deps-bare:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BARE_PACKAGES)

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,7 +29,9 @@ FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <include>/etc/fonts/fonts.conf</include>
-  <match target="pattern"><test name="family"><string>system-ui</string></test><edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+  <match target="pattern"><test name="family" qual="any"><string>system-ui</string></test><edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+  <match target="pattern"><test name="family" qual="any"><string>sans</string></test><edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+  <match target="pattern"><test name="family" qual="any"><string>sans-serif</string></test><edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
 </fontconfig>
 """
 
@@ -115,9 +118,9 @@ def screenshots():
     why = missing()
     if why:
         sys.exit(f"console.py: {why}")
-    with stack.Site(models.SHIPPED) as site:
-        load.run(site.http_port, seconds=SCREENSHOT_LOAD_S) if hasattr(load, "run") else None
-        return node("screenshots.mjs", site=url(site), shots=str(stack.ROOT / "docs"))
+    with stack.Site(models.SHIPPED) as site, load.Load(site.http_port, connections=2):
+        time.sleep(SCREENSHOT_LOAD_S)
+        return node("screenshots.mjs", site=url(site), shots=str(PLACE.resolve() if "--try" in sys.argv else stack.ROOT / "docs"))
 
 
 if __name__ == "__main__":

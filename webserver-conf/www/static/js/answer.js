@@ -49,7 +49,9 @@ export class AnswerView {
         this.#facts.textContent = `${answer.model}, version ${answer.version} · answered in ${duration(answer.seconds)}`;
         this.#warning.hidden = outside.length === 0;
         this.#warning.textContent = outside.length === 0 ? "" : `${listed(outside)} ${outside.length === 1 ? "is" : "are"} outside what training saw: take this answer with care.`;
-        this.#tell(several ? several.map((value, i) => `${meaning.output(i)} ${short(value ?? NaN)}`).slice(0, OUTPUTS_SHOWN).join(", ") : exact(head));
+        const named = (/** @type {number | null} */ value, /** @type {number} */ i) => `${meaning.output(i)}: ${short(value ?? NaN)}`;
+        const all = several?.map(named).slice(0, OUTPUTS_SHOWN).join(", ") ?? exact(head);
+        this.#tell(several && meaning.kind === "classes" ? named(head, best) : all, all);
     }
 
     /** @param {unknown} error @param {boolean} atField whether the form shows the sentence, too */
@@ -82,9 +84,9 @@ export class AnswerView {
         this.#outputs.hidden = rows.length === 0;
     }
 
-    /** To those who listen, once the typing rests; to a phone's bar at once. @param {string} text */
-    #tell(text) {
-        this.#bar.textContent = text;
+    /** To a phone's bar at once; to those who listen once the typing rests. @param {string} brief @param {string} text */
+    #tell(brief, text) {
+        this.#bar.textContent = brief;
         window.clearTimeout(this.#sayTimer);
         this.#sayTimer = window.setTimeout(() => {
             this.#said.textContent = `Prediction: ${text}. ${this.#warning.textContent}`;

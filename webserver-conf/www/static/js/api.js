@@ -17,6 +17,13 @@ export class ApiError extends Error {
         this.feature = body.feature;
         this.retryAfterS = retryAfterS;
     }
+
+    /** The sentence without the place in the body, for where that place is shown otherwise. */
+    get reason() {
+        const place = `feature "${this.feature}": `;
+        const at = this.feature === undefined ? -1 : this.message.indexOf(place);
+        return this.message.slice(at < 0 ? 0 : at + place.length).replace(/^line \d+(?:, column \d+)?[:,] /, "");
+    }
 }
 
 /** @param {unknown} error */

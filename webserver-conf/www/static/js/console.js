@@ -35,6 +35,7 @@ class Console {
         failed: (error) => this.#failed(error),
     });
     #output = byId("output", HTMLSelectElement);
+    #outputChosen = false;
     #explain = byId("curl-explain", HTMLInputElement);
     #choosing = new AbortController();
     /** @type {Details | null} */
@@ -43,7 +44,10 @@ class Console {
     explained = null;
 
     constructor() {
-        this.#output.addEventListener("change", () => this.#drawWaterfall());
+        this.#output.addEventListener("change", () => {
+            this.#outputChosen = true;
+            this.#drawWaterfall();
+        });
         this.#explain.addEventListener("change", () => this.#showCurl());
         byId("copy").addEventListener("click", async () => {
             byId("copied").textContent = await copy(byId("curl")) ? "Copied." : "Selected: copy it with the keyboard.";
@@ -87,6 +91,7 @@ class Console {
             this.details = details;
             byId("predict-about").textContent = `${details.objective} · ${choice.name}, version ${details.version}`;
             replace(this.#output);
+            this.#outputChosen = false;
             this.#ask();
         } catch (error) {
             if (!isAbort(error) && !signal.aborted)
@@ -123,8 +128,8 @@ class Console {
 
     /** @param {unknown} error */
     #failed(error) {
-        const feature = error instanceof ApiError ? error.feature : undefined;
-        this.answer.fail(error, this.form.complain(feature, sentence(error)));
+        const marked = error instanceof ApiError && this.form.complain(error.feature, sentence(error.reason));
+        this.answer.fail(error, marked);
         this.#unexplained(null);
     }
 
@@ -134,10 +139,10 @@ class Console {
         const n = outputsOf(explanation);
         const {output} = this.#meaning();
         byId("output-label").hidden = n < 2;
-        if (n > 1 && this.#output.options.length !== n) {
+        if (n > 1 && this.#output.options.length !== n)
             replace(this.#output, ...Array.from({length: n}, (_, i) => el("option", {value: i}, output(i))));
-            this.#output.value = String(mainOutput(answer));
-        }
+        if (!this.#outputChosen)
+            this.#output.value = String(mainOutput(answer, this.#meaning().kind));
         byId("explain-about").textContent = meaningOf(this.details?.objective ?? "", n).margin;
         byId("unexplained").hidden = true;
         this.#drawWaterfall();
@@ -166,9 +171,11 @@ class Console {
     }
 }
 
-/** The output that a first look is for. @param {Answer} answer */
-function mainOutput({prediction}) {
-    return Array.isArray(prediction) ? largest(prediction) : Math.max(0, Math.round(prediction ?? 0));
+/** The output that is explained unless another one is chosen: the likeliest class. @param {Answer} answer @param {string} kind */
+function mainOutput({prediction}, kind) {
+    if (Array.isArray(prediction))
+        return kind === "classes" ? largest(prediction) : 0;
+    return kind === "class" ? prediction ?? 0 : 0;
 }
 
 void new Console().start();

@@ -138,8 +138,7 @@ class Field {
 
 /** @param {number} value @param {Distribution | null} d */
 function outsideSentence(value, d) {
-    const bound = d && value < d.min ? `Below ${short(d.min)}, the least` : `Above ${short(d?.max ?? 0)}, the most`;
-    return `${bound} that training saw: trees answer as if it were there.`;
+    return d && value < d.min ? `Below ${short(d.min)}, the least that training saw.` : `Above ${short(d?.max ?? 0)}, the most that training saw.`;
 }
 
 /** @param {number} share */

@@ -14,6 +14,9 @@ import {count, counted, duration, short} from "./numbers.js";
 
 const EVERY_MS = 2000;
 const RATE_STEPS = 10;
+/** What the colours of a chart are, as [class, words]. */
+const REQUESTS = [["good", "answered"], ["bad", "refused or failed"]];
+const LATENCIES = [["good", "half"], ["bad", "99 %"]];
 
 export class Live {
     #pill = byId("pill");
@@ -74,8 +77,10 @@ export class Live {
             tile("99 % are answered in", latest(latency.p99), "this minute, in the server"),
             tile("Errors", requests > 0 ? `${short(errors / requests * 100, 2)} %` : "none", `${count(errors)} of ${counted(requests, "request")} in the last hour`));
         replace(this.#charts,
-            chart("Requests a minute", bars(s.hour), `${counted(requests, "request")} in the last hour, ${count(errors)} refused or failed.`, `most ${count(most(s.hour.requests))}`),
-            chart("Latency", lines([latency.p99, latency.p50]), `Median and 99th percentile of each minute; now ${latest(latency.p50)} and ${latest(latency.p99)}.`, `99 % up to ${duration(most(latency.p99) / 1000)}`));
+            chart("Requests a second", bars(s.minute), `${counted(sum(s.minute.requests), "request")} in the last minute.`, `most ${count(most(s.minute.requests))}`, REQUESTS, "a minute ago"),
+            chart("Requests a minute", bars(s.hour), `${counted(requests, "request")} in the last hour, ${count(errors)} refused or failed.`, `most ${count(most(s.hour.requests))}`, REQUESTS, "an hour ago"),
+            chart("Latency", lines([latency.p99, latency.p50]), `Median and 99th percentile of each minute; now ${latest(latency.p50)} and ${latest(latency.p99)}.`,
+                `up to ${duration(most(latency.p99) / 1000)}`, LATENCIES, "an hour ago"));
     }
 }
 
@@ -113,11 +118,12 @@ function tile(name, value, about) {
     return el("div", {class: "tile"}, el("dt", {}, name), el("dd", {}, el("strong", {}, value), el("span", {class: "note"}, about)));
 }
 
-/** @param {string} title @param {Node[]} shapes @param {string} words @param {string} scale */
-function chart(title, shapes, words, scale) {
+/** @param {string} title @param {Node[]} shapes @param {string} words @param {string} scale @param {string[][]} legend @param {string} since */
+function chart(title, shapes, words, scale, legend, since) {
     return el("figure", {class: "chart"}, el("figcaption", {}, el("span", {}, title), el("span", {class: "note"}, scale)),
         svg("svg", {viewBox: "0 0 600 100", preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${words}`}, ...shapes),
-        el("p", {class: "axis", "aria-hidden": "true"}, el("span", {}, "an hour ago"), el("span", {}, "now")));
+        el("p", {class: "axis", "aria-hidden": "true"}, el("span", {}, since), el("span", {}, "now")),
+        el("p", {class: "legend", "aria-hidden": "true"}, ...legend.map(([kind, text]) => el("span", {class: kind}, text))));
 }
 
 /** Requests of each step, those that were refused or failed in another colour. @param {Span} hour */

@@ -44,8 +44,7 @@ export class RowError extends Error {
     constructor(error, table, rows, before) {
         const at = error.row === undefined ? undefined : rows[error.row];
         const column = error.feature === undefined ? "" : `, ${error.feature}`;
-        const reason = at ? error.message.replace(/^row \d+(?:, feature (?:".*?"))?: (?:line \d+(?:, column \d+)?: )?/, "") : error.message;
-        super(at ? `Row ${count(before + /** @type {number} */ (error.row) + 1)} (line ${count(at.line)})${column}: ${reason}` : error.message);
+        super(at ? `Row ${count(before + /** @type {number} */ (error.row) + 1)} (line ${count(at.line)})${column}: ${error.reason}` : error.message);
         this.table = table;
         this.feature = error.feature;
         this.rows = at ? rows : [];

@@ -56,11 +56,12 @@ export class Waterfall {
         const margin = steps.length > 0 ? steps[steps.length - 1].to : base;
         const scale = scaleOf([base, ...steps.flatMap((step) => [step.from, step.to])]);
         replace(this.#root, grid("table", {"aria-label": "Contributions from the base to this answer", class: "waterfall"},
+            el("colgroup", {}, ...["name", "given", "effect", "by"].map((name) => el("col", {class: name}))),
             grid("thead", {}, grid("tr", {}, ...["Feature", "Value", "Effect", "Contribution"].map((text) => grid("th", {scope: "col"}, text)))),
             grid("tbody", {},
-                total("base", "Base", "average in training", base, scale, base),
+                total("base", "Base", ["average", "in training"], base, scale, base),
                 ...steps.map((step) => stepRow(step, scale, base)),
-                total("margin", "Sum", "margin of this answer", margin, scale, base))));
+                total("margin", "Sum", ["margin", "of this answer"], margin, scale, base))));
         this.#story.textContent = story(steps, base, margin);
     }
 }
@@ -85,11 +86,11 @@ function stepRow(step, scale, base) {
         grid("td", {class: "by"}, signed(step.by)));
 }
 
-/** @param {string} kind @param {string} name @param {string} about @param {number} value @param {(value: number) => number} scale @param {number} base */
+/** @param {string} kind @param {string} name @param {string[]} about its first words, and more where there is room @param {number} value @param {(value: number) => number} scale @param {number} base */
 function total(kind, name, about, value, scale, base) {
     const x = scale(value);
     return grid("tr", {class: `total ${kind}`, "data-total": value},
-        grid("td", {class: "name", colspan: 2}, name, " ", el("span", {class: "about"}, about)),
+        grid("td", {class: "name", colspan: 2}, name, " ", el("span", {class: "about"}, about[0], el("span", {class: "wide"}, ` ${about[1]}`))),
         grid("td", {class: "effect"}, bar(
             line(scale(base), kind === "base" ? HEIGHT / 2 : 0, kind === "base" ? HEIGHT : HEIGHT / 2, "baseline"),
             kind === "base" ? null : line(x, 0, HEIGHT / 2, "link"),
