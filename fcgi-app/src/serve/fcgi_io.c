@@ -68,7 +68,7 @@ fcgi_io_start(void)
 static bool
 is_unix_socket(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t len = sizeof address;
 
 	return getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family == AF_UNIX;
