@@ -32,8 +32,8 @@ parallel_predict(const struct forest *f, size_t n_threads, enum booster_output o
 					  .rows = rows,
 					  .n_rows = n_rows,
 					  .n_features = shape->n_features,
-					  .width = output == BOOSTER_MARGIN ? shape->n_margins : shape->n_values,
-					  .out = out};
+					  .width = output == BOOSTER_MARGIN ? shape->n_margins : shape->n_values};
 
+	job.out = out;
 	spread_run(n_threads, (n_rows + PARALLEL_ROWS - 1) / PARALLEL_ROWS, predict_part, &job);
 }
