@@ -1,4 +1,5 @@
--- post.lua - wrk posts the example row, or the body in the file that BODY names, to /predict and ends with one line of JSON (loads.py reads it)
+-- post.lua - wrk posts the example row, or the body in the file that BODY names, to /predict, or TARGET, and ends with one line of JSON (loads.py
+-- reads it). JSON_LENGTH is how many bytes of the body are JSON, where binary tensors stand behind that.
 --
 -- Unlike tests/lib/predict.lua it has no response(): wrk then neither keeps headers and bodies nor calls Lua for each answer, which
 -- would take a processor from the servers it measures.
@@ -12,6 +13,13 @@ if name then
    local file = assert(io.open(name, "rb"))
    wrk.body = file:read("*a")
    file:close()
+end
+
+wrk.path = os.getenv("TARGET") or wrk.path
+local length = os.getenv("JSON_LENGTH")
+if length and length ~= "" then
+   wrk.headers["Content-Type"] = "application/octet-stream"
+   wrk.headers["Inference-Header-Content-Length"] = length
 end
 
 function done(summary, latency, requests)

@@ -59,7 +59,7 @@ class Scale:
     def body(self, rows):
         path = self.folder / f"{rows}.json"
         path.write_text(json.dumps(loads.example_body(rows)))
-        return path
+        return loads.Request(path)
 
     def rows(self):
         server = servers.Futaie()

@@ -6,6 +6,7 @@ writes under $BUILD/bench, and has the processes whose time is counted: name →
 import json
 import os
 import shlex
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ FOLDER = stack.BUILD / "bench"
 HERE = Path(__file__).resolve().parent
 MODELS = stack.ROOT / "models"
 MODEL = "california-housing"
+INFER = f"/v2/models/{MODEL}/infer"
 BODY = {"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}
 COMPILE_S = 60
 WORKERS = 2
@@ -44,6 +46,18 @@ def predictions(port, body):
         client.close()
     assert reply.status == 200, f"/predict answers {reply.status}: {reply.text()[:200]}"
     return reply.json()["predictions"]
+
+
+def inferred(port, request):
+    """The same for a tensor of rows."""
+    client = http.Client(port)
+    try:
+        reply = client.request("POST", request.target, request.body_file.read_bytes(), headers={"Inference-Header-Content-Length": str(request.json_length)})
+    finally:
+        client.close()
+    assert reply.status == 200, f"{request.target} answers {reply.status}: {reply.text()[:200]}"
+    data = reply.body[int(reply.headers["inference-header-content-length"]):]
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
 
 
 class Futaie(stack.MakeRun):
@@ -88,6 +102,13 @@ class Constant(Responder):
 
     label = "constant"
     program = FOLDER / "constant.bin"
+
+
+class ConstantTensor(Constant):
+    """The constant is as long as the predictions of a thousand rows in a binary tensor, and what describes them."""
+
+    def environment(self):
+        return {**super().environment(), "ANSWER_BYTES": "4160"}
 
 
 class Naive(Responder):
