@@ -32,6 +32,15 @@ BODIES = [
     '{"\\u0066eatures":[{"\\u0061":1,"b":2}]}', '{"features":[[Infinity,-Infinity]]}', '{"x":["\\ud83d\\ude00",true,false,{"y":[]}]}',
     "a,b\n1.5,\n-2,nan\n", 'b,a\r\n"1","2"\r\n', '\ufeff"a", b\r1,+2\r\r.5,3.\r', 'a,b\n"1""2",x\n', "a,b\n01,NaN\n\n1e5 ,\t-0\n",
 ]
+# Of the other protocols.
+REQUESTS = [
+    '{"id":"1","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}],"outputs":[{"name":"margin","parameters":{"binary_data":true}}]}',
+    '{"inputs":[{"name":"b","shape":[1],"datatype":"INT64","data":[[1]]},{"data":[true],"datatype":"BOOL","shape":[1,1],"name":"a"}]}',
+    '{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","parameters":{"binary_data_size":16}}],"parameters":{"binary_data_output":true}}',
+    '{"inputs":[{"name":"x","shape":[4,2],"datatype":"FP32","parameters":{"binary_data_size":32}}]}0123456789abcdef0123456789abcdef',
+    '{"b":[2,5],"a":[[1],[4]]}', '["b","a"] [[3,1],[NaN,4]]', '[[1,2],{"b":1,"a":2}]',
+]
+
 NUMBERS = [
     "0", "-0", "1", "-1.5", "1e5", "1E-5", "01", "1.", ".5", "+1", "1e", "NaN", "nan", "Infinity", "-inf", "null", "0x1p3", "8.3252",
     "0.1", "123456.789012345", "9007199254740993", "16777217", "1.00000017881393432617187500", "1.00000017881393432617187499",
@@ -112,7 +121,7 @@ def show(text):
 def write_seeds(model, numbers):
     for path in (ROOT / "tests" / "data" / "fixtures").glob("*/1/model.*"):
         shutil.copyfile(path, model.folder("seeds") / f"{path.parts[-3]}{path.suffix}")
-    for i, text in enumerate(BODIES + NUMBERS):
+    for i, text in enumerate(BODIES + NUMBERS + REQUESTS):
         (numbers.folder("seeds") / str(i)).write_text(text, encoding="utf-8", newline="")
 
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "model/rows.h"
+#include "model/tensors.h"
 
 /*
  * Two judges: a reader of the grammar, character by character, that has the C library make the numbers; and, for what the members of a JSON
@@ -564,6 +565,7 @@ slow_rows_csv(const char *text, size_t len, struct matrix *m)
 
 static struct features features;
 static struct rows rows;
+static struct tensors tensors;
 static struct matrix slow; /* large for a stack */
 
 typedef enum err read_fn(struct rows *r, const struct features *f, const char *text, size_t len, struct err_info *info);
@@ -623,6 +625,72 @@ check_document(const char *bytes, size_t len)
 	free(text);
 }
 
+static void
+check_refusal(enum err e, const struct err_info *info)
+{
+	FUZZ_CHECK(e == ERR_OK || (info->text[0] != '\0' && info->code == e && (err_status(e) < 500 || e == ERR_NOT_IMPLEMENTED)),
+			   "%s: \"%s\"", err_code(e), info->text);
+}
+
+/* A request of the Open Inference Protocol whose JSON ends at `json_len`: no harm, the body as it was, and numbers that are there and finite. */
+static void
+check_tensors(const char *bytes, size_t len, size_t json_len)
+{
+	char *body = fuzz_copy(bytes, len);
+	struct err_info info = {0};
+	enum err e = tensors_read(&tensors, &rows, &features, body, len, json_len, &info);
+
+	check_refusal(e, &info);
+	FUZZ_CHECK(memcmp(body, bytes, len) == 0 && body[len] == '\0', "the body was changed");
+	FUZZ_CHECK(e != ERR_OK || (tensors.n_rows > 0 && tensors.n_rows <= ROWS_MAX && tensors.n_wanted > 0), "%zu rows, %zu outputs",
+			   tensors.n_rows, tensors.n_wanted);
+	for (size_t i = 0; e == ERR_OK && i < tensors.n_rows * N_FEATURES; i++)
+		FUZZ_CHECK(!isinf(tensors.values[i]), "number %zu is infinite", i);
+	free(body);
+}
+
+/* Rows in other forms, which are parts of larger bodies. */
+static void
+check_parts(const char *bytes, size_t len)
+{
+	for (int form = 0; form < 3; form++) {
+		char *text = fuzz_copy(bytes, len);
+		struct err_info info = {0};
+		struct err_info inner = {0};
+		struct json_reader json;
+		json_init(&json, text, len, &inner);
+		enum err e = form == 0   ? rows_json_array(&rows, &features, "instances", &json, &info)
+					 : form == 1 ? rows_json_columns(&rows, &features, &json, &info)
+								 : rows_header_json(&rows.header, &features, &json, &info);
+		if (form == 2 && e == ERR_OK)
+			e = rows_json_table(&rows, &features, &rows.header, &json, &info);
+		check_refusal(e, &info);
+		for (size_t i = 0; e == ERR_OK && i < rows.n * N_FEATURES; i++)
+			FUZZ_CHECK(!isinf(rows_values(&rows)[i]), "number %zu is infinite", i);
+		free(text);
+	}
+}
+
+/* The input as a whole request, as one with a binary part of a quarter of it, and as the data of one that is right. */
+static void
+check_protocols(const char *bytes, size_t len)
+{
+	static const char before[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[";
+	static const char after[] = ",1]}]}";
+	size_t n = sizeof before - 1 + len + sizeof after - 1;
+	char *text = fuzz_alloc(n);
+
+	check_tensors(bytes, len, len);
+	check_tensors(bytes, len, len - len / 4);
+	check_tensors(bytes, len, 0);
+	memcpy(text, before, sizeof before - 1);
+	memcpy(text + sizeof before - 1, bytes, len);
+	memcpy(text + sizeof before - 1 + len, after, sizeof after - 1);
+	check_tensors(text, n, n);
+	free(text);
+	check_parts(bytes, len);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -632,6 +700,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (features.n == 0) {
 		FUZZ_CHECK(features_init(&features, names, N_FEATURES, &info) == ERR_OK, "%s", info.text);
 		rows_init(&rows, 1 << 20, ROWS_MAX);
+		tensors_init(&tensors);
 	}
 	if (len == 0)
 		return 0;
@@ -639,6 +708,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	check_body(text, len, rows_json, slow_rows_json);
 	check_body(text, len, rows_csv, slow_rows_csv);
 	check_document(text, len);
+	check_protocols(text, len);
 	check_cell(text, len, "{\"features\":[[", ",1]]}", rows_json, slow_rows_json);
 	check_cell(text, len, "a,b\n", ",1\n", rows_csv, slow_rows_csv);
 	return 0;

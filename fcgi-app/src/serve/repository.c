@@ -73,7 +73,7 @@ take_parameter(struct request *q, struct json_reader *json, const char *name, vo
 {
 	(void)json;
 	(void)of;
-	(void)known;
+	*known = false;
 	if (strcmp(name, "config") != 0 && strncmp(name, "file:", 5) != 0)
 		return ERR_OK;
 	return err_set(&q->error, ERR_NOT_IMPLEMENTED, "a model is loaded as the store has it; the parameter \"%s\" is not supported",

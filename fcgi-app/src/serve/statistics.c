@@ -12,9 +12,7 @@
 static const char *
 separator(const struct buf *out)
 {
-	char last = out->len > 0 ? out->data[out->len - 1] : '[';
-
-	return last == '[' || last == '{' ? "" : ",";
+	return out->len == 0 || out->data[out->len - 1] == '[' || out->data[out->len - 1] == '{' ? "" : ",";
 }
 
 static void
