@@ -8,10 +8,20 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { TREE_DESCRIPTORS = 16 /* open at a time while a tree is removed */ };
+#include "base/clock.h"
+
+enum {
+	TREE_DESCRIPTORS = 16, /* open at a time while a tree is removed */
+	LOCK_WAIT_S = 60,
+	LOCK_STEP_MS = 50,
+	SECRET_MODE = 0600,
+	SECRET_MODE_MOST = 0640
+};
 
 /* Up to the end of the file, which may have grown or shrunk since its size was asked. */
 static enum err
@@ -91,14 +101,29 @@ write_all(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-enum err
-files_write(const char *path, const void *bytes, size_t len, struct err_info *info)
+/* Gives a file that is being written the mode, owner and group of the one whose place it is to take. */
+static bool
+keep_standing(int fd, const struct stat *old)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) && fchown(fd, old->st_uid, old->st_gid) != 0)
+		return false;
+	return fchmod(fd, old->st_mode & SECRET_MODE_MOST) == 0;
+}
+
+/* Writes a new file with that mode; with `old`, which is for secrets, with its owner, group and mode. */
+static enum err
+write_new(const char *path, mode_t mode, const struct stat *old, const void *bytes, size_t len, struct err_info *info)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
 	if (fd < 0)
 		return err_set(info, ERR_FILE, "%s: cannot make it: %s", path, strerror(errno));
-	bool written = write_all(fd, bytes, len) && fsync(fd) == 0;
+	bool standing = old == NULL || keep_standing(fd, old);
+	bool written = standing && write_all(fd, bytes, len) && fsync(fd) == 0;
 	int error = errno;
 	if (close(fd) != 0 && written) {
 		written = false;
@@ -107,7 +132,14 @@ files_write(const char *path, const void *bytes, size_t len, struct err_info *in
 	if (written)
 		return ERR_OK;
 	(void)unlink(path);
-	return err_set(info, ERR_FILE, "%s: cannot write it: %s", path, strerror(error));
+	return err_set(info, ERR_FILE, "%s: cannot %s: %s", path,
+				   standing ? "write it" : "give it the owner, group and mode of the file that it replaces", strerror(error));
+}
+
+enum err
+files_write(const char *path, const void *bytes, size_t len, struct err_info *info)
+{
+	return write_new(path, 0666, NULL, bytes, len, info);
 }
 
 enum err
@@ -139,19 +171,55 @@ files_rename(const char *from_dir, const char *from, const char *to_dir, const c
 	return e == ERR_OK ? ERR_OK : err_set(info, e, "%s is changed, but a loss of power may undo it: %s", new, why.text);
 }
 
-enum err
-files_replace(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info)
+/* As files_replace() with that mode for a new file; where `secret`, one that takes another's place has its standing. */
+static enum err
+replace(const char *dir, const char *name, mode_t mode, bool secret, const void *bytes, size_t len, struct err_info *info)
 {
 	char making[NAME_MAX + 1];
 	char path[PATH_MAX];
+	char old_path[PATH_MAX];
+	struct stat old;
 
-	if ((size_t)snprintf(making, sizeof making, ".%s.new", name) >= sizeof making || !files_join(path, sizeof path, dir, making))
+	if ((size_t)snprintf(making, sizeof making, ".%s.new", name) >= sizeof making || !files_join(path, sizeof path, dir, making) ||
+		!files_join(old_path, sizeof old_path, dir, name))
 		return err_set(info, ERR_FILE, "%.200s: the path is too long", dir);
 	(void)unlink(path); /* what a process that was killed may have left */
-	enum err e = files_write(path, bytes, len, info);
+	bool keep = secret && stat(old_path, &old) == 0;
+	enum err e = write_new(path, mode, keep ? &old : NULL, bytes, len, info);
 	if (e == ERR_OK && (e = files_rename(dir, making, dir, name, info)) != ERR_OK)
 		(void)unlink(path);
 	return e;
+}
+
+enum err
+files_replace(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info)
+{
+	return replace(dir, name, 0666, false, bytes, len, info);
+}
+
+enum err
+files_replace_secret(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info)
+{
+	return replace(dir, name, SECRET_MODE, true, bytes, len, info);
+}
+
+enum err
+files_lock(int fd, const char *path, files_waiting *waiting, struct err_info *info)
+{
+	const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+	uint64_t until = clock_now_ns() + LOCK_WAIT_S * 1000000000ULL;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(info, ERR_FILE, "%s: cannot lock it: %s", path, strerror(errno));
+		if (waiting != NULL)
+			waiting(path);
+		waiting = NULL;
+		if (clock_now_ns() > until)
+			return err_set(info, ERR_FILE, "%s: another command has changed it for a minute; try again when it is done", path);
+		(void)nanosleep(&step, NULL);
+	}
+	return ERR_OK;
 }
 
 enum err

@@ -29,6 +29,13 @@ enum err files_write(const char *path, const void *bytes, size_t len, struct err
  */
 enum err files_replace(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info);
 
+/*
+ * The same for a file that only some may read: a new one has mode 0600; one that takes another's place has that one's owner, group and mode,
+ * less what 0640 does not allow, so that a server of another user can go on reading it. ERR_FILE also where they cannot be kept; the old
+ * contents are there then.
+ */
+enum err files_replace_secret(const char *dir, const char *name, const void *bytes, size_t len, struct err_info *info);
+
 /* Renames and forces both folders to the disk; failures as with files_replace(). A folder may take the place of an empty one. */
 enum err files_rename(const char *from_dir, const char *from, const char *to_dir, const char *to, struct err_info *info);
 
@@ -40,6 +47,15 @@ enum err files_sync_folder(const char *dir, struct err_info *info);
 
 /* Removes a file or a folder with all that is in it; what is not there is fine. */
 enum err files_remove_tree(const char *path, struct err_info *info);
+
+/* Called once where a lock is another process's and must be waited for. */
+typedef void files_waiting(const char *path);
+
+/*
+ * Locks the open file or folder `fd` against other processes that do the same (flock(2)), until it is closed; waits for a minute at most.
+ * `path` is for the sentence, `waiting` may be NULL.
+ */
+enum err files_lock(int fd, const char *path, files_waiting *waiting, struct err_info *info);
 
 /* Writes "DIR/NAME" to `out`; false where it does not fit. */
 bool files_join(char *out, size_t cap, const char *dir, const char *name);

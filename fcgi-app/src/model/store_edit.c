@@ -7,16 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/files.h"
 #include "base/text.h"
 
-enum { WAIT_S = 60, WAIT_STEP_MS = 50, NUMBER_FILE_MAX = 32 };
+enum { NUMBER_FILE_MAX = 32 };
 
 /* What lies in a store and belongs to no model: versions that are being added or removed. */
 #define NEW_PREFIX ".futaie-new-"
@@ -24,26 +21,6 @@ enum { WAIT_S = 60, WAIT_STEP_MS = 50, NUMBER_FILE_MAX = 32 };
 
 /* The number of the newest version that was ever removed, so that it is not used again. */
 #define NUMBER_FILE "last_version"
-
-static enum err
-lock(struct store_edit *edit, store_edit_wait *waiting, struct err_info *info)
-{
-	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
-	uint64_t until = clock_now_ns() + WAIT_S * 1000000000ULL;
-
-	while (flock(edit->fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_set(info, ERR_FILE, "%s: cannot lock the store: %s", edit->dir, strerror(errno));
-		if (waiting != NULL)
-			waiting(edit->dir);
-		waiting = NULL;
-		if (clock_now_ns() > until)
-			return err_set(info, ERR_FILE, "%s: another command has changed the store for a minute; try again when it is done",
-						   edit->dir);
-		(void)nanosleep(&step, NULL);
-	}
-	return ERR_OK;
-}
 
 /* With the lock, whatever is half made is of a command that was killed. */
 static void
@@ -76,7 +53,7 @@ make_store(const char *dir, struct err_info *info)
 }
 
 enum err
-store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edit_wait *waiting, struct err_info *info)
+store_edit_init(struct store_edit *edit, const char *dir, bool create, files_waiting *waiting, struct err_info *info)
 {
 	enum err e;
 
@@ -89,7 +66,7 @@ store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edi
 	edit->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (edit->fd < 0)
 		return err_set(info, ERR_FILE, "%s: cannot open the model store: %s; --models DIR names another", dir, strerror(errno));
-	e = lock(edit, waiting, info);
+	e = files_lock(edit->fd, edit->dir, waiting, info);
 	if (e == ERR_OK)
 		remove_leftovers(edit);
 	else

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/files.h"
 #include "model/manifest.h"
 #include "model/store.h"
 
@@ -23,13 +24,10 @@ struct store_edit {
 	bool is_new_model; /* its folder is to be added with it */
 };
 
-/* Called once where the lock is taken by another command and must be waited for; may be NULL. */
-typedef void store_edit_wait(const char *dir);
-
 /*
- * Locks the store, waiting for at most a minute. With `create` a store that does not exist is made. ERR_FILE; `edit` is then released.
+ * Locks the store as files_lock() does. With `create` a store that does not exist is made. ERR_FILE; `edit` is then released.
  */
-enum err store_edit_init(struct store_edit *edit, const char *dir, bool create, store_edit_wait *waiting, struct err_info *info);
+enum err store_edit_init(struct store_edit *edit, const char *dir, bool create, files_waiting *waiting, struct err_info *info);
 
 /* Removes what was begun and not finished, and unlocks. */
 void store_edit_release(struct store_edit *edit);
