@@ -11,6 +11,7 @@ cmd_run cmd_serve;
 cmd_run cmd_models;
 cmd_run cmd_train;
 cmd_run cmd_predict;
+cmd_run cmd_keys;
 cmd_run cmd_bench;
 cmd_run cmd_version;
 
@@ -26,6 +27,7 @@ extern const struct options_table serve_options;
 extern const struct options_table models_options;
 extern const struct options_table train_options;
 extern const struct options_table predict_options;
+extern const struct options_table keys_options;
 extern const struct options_table bench_options;
 
 #endif

@@ -5,8 +5,8 @@
 #include "base/options.h"
 #include "cmd.h"
 
-static const struct options_table *const tables[] = {&serve_options, &predict_options, &models_options, &train_options,
-													 &bench_options};
+static const struct options_table *const tables[] = {&serve_options, &predict_options, &models_options,
+													 &train_options, &keys_options,    &bench_options};
 
 static const struct {
 	const char *name;

@@ -41,6 +41,11 @@ struct serve {
 	long long body_max_bytes;
 	long long rows_max;
 	long long io_timeout_s;
+	char keys[PATH_MAX];
+	long long rate_per_key;
+	long long rate_per_address;
+	long long burst_s;
+	long long in_flight_per_client;
 	int log_level;
 	int log_requests;
 	bool test;
@@ -83,6 +88,23 @@ static const struct options_row rows[] = {
 	 .help = "Mode of the admin socket, in octal. Its group is that of socket-group."},
 	{"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
 	 .help = "Connections that may wait for a worker, on a socket that is made."},
+	{"keys", TEXT(keys), .initial = "", .value = "FILE",
+	 .help = "Ask every request but those to /healthz, /readyz, /ping, /health and /version for a key of FILE, which futaie keys "
+			 "makes. A change of FILE is "
+			 "taken within a second. Without it, no keys are asked for."},
+	{"rate-per-key", INTEGER(rate_per_key, 0, KEYS_RATE_MAX), .initial = "0", .value = "REQUESTS/S",
+	 .help = "How many requests a second a key may make, where it has no rate of its own; beyond it the answer is 429. 0 means no "
+			 "limit."},
+	{"rate-per-address", INTEGER(rate_per_address, 0, KEYS_RATE_MAX), .initial = "0", .value = "REQUESTS/S",
+	 .help =
+		 "The same for a client's address, as the web server sees it (behind another proxy that is the proxy's), or for 64 bits "
+		 "of an IPv6 address. 0 means no limit."},
+	{"burst", INTEGER(burst_s, 1, 3600), .initial = "2", .value = "SECONDS",
+	 .help = "How many seconds' worth of a rate may come at once."},
+	{"in-flight-per-client", INTEGER(in_flight_per_client, 0, 256), .initial = "0", .value = "N",
+	 .help = "How many requests of one key, or without keys of one address, workers are in at a time; beyond it the answer is 429. "
+			 "Fewer than --threads, and "
+			 "one client cannot have all workers. 0 means no limit."},
 	{"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
 	 .help = "Least severe lines that are logged, on standard error."},
 	{"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
@@ -223,6 +245,24 @@ test_store(const struct serve *o)
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* The keys of -t. */
+static int
+test_keys(const struct serve *o)
+{
+	struct keys keys;
+	struct err_info info;
+
+	if (o->keys[0] == '\0')
+		return EXIT_DONE;
+	if (keys_read(o->keys, &keys, &info) != ERR_OK) {
+		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
+		return EXIT_FAILED;
+	}
+	(void)printf("keys in %s: %zu\n", o->keys, keys.n);
+	keys_release(&keys);
+	return EXIT_DONE;
+}
+
 static size_t
 count_processors(void)
 {
@@ -239,6 +279,21 @@ choose_threads(const struct serve *o)
 	if (o->threads > 0)
 		return (size_t)o->threads;
 	return processors > THREADS_MIN ? processors : THREADS_MIN;
+}
+
+static enum err
+open_gate(const struct serve *o, struct server *server, size_t n_threads, struct err_info *info)
+{
+	const struct gate_options options = {.keys = o->keys,
+										 .rate_per_key = (long)o->rate_per_key,
+										 .rate_per_address = (long)o->rate_per_address,
+										 .burst_s = (long)o->burst_s,
+										 .in_flight = (long)o->in_flight_per_client,
+										 .n_workers = n_threads + 1, /* the last is of the admin socket */
+										 .log = &server->log,
+										 .metrics = server->metrics};
+
+	return gate_open(&options, &server->gate, info);
 }
 
 static enum err
@@ -291,6 +346,24 @@ start_admin(const struct serve *o, struct running *run, size_t n_threads, struct
 	return workers_open(&workers, &run->admin_workers, info);
 }
 
+/* What an operator hardly means. */
+static void
+warn_if_open(const struct serve *o, const struct running *run)
+{
+	const struct log *log = &run->server.log;
+
+	if (run->socket.wide)
+		log_message(log, LOG_WARN, "open_port",
+					"FastCGI listens on more than loopback: whoever reaches the port can use and crash this process");
+	if (run->socket.wide && o->keys[0] == '\0')
+		log_message(log, LOG_WARN, "no_keys",
+					"requests from more than loopback are answered without a key: futaie keys add LABEL --keys FILE makes one, "
+					"serve --keys FILE asks for it");
+	if (o->keys[0] != '\0' && gate_keys(run->server.gate) == 0)
+		log_message(log, LOG_WARN, "no_keys", "%s holds no keys, so every request is refused: futaie keys add LABEL --keys %s",
+					o->keys, o->keys);
+}
+
 static enum err
 start(const struct serve *o, struct running *run, struct err_info *info)
 {
@@ -306,15 +379,15 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 								  .log = {.level = (enum log_level)o->log_level}};
 	if (e == ERR_OK)
 		e = open_models(o, &run->server, n_threads, info);
+	if (e == ERR_OK)
+		e = open_gate(o, &run->server, n_threads, info);
 	if (e == ERR_OK && !fcgi_io_start())
 		e = err_set(info, ERR_INTERNAL, "libfcgi cannot start");
 	if (e == ERR_OK)
 		e = socket_init(&run->socket, o->socket, mode, o->socket_group, (int)o->backlog, info);
 	if (e != ERR_OK)
 		return e;
-	if (run->socket.wide)
-		log_message(&run->server.log, LOG_WARN, "open_port",
-					"FastCGI listens on more than loopback: whoever reaches the port can use and crash this process");
+	warn_if_open(o, run);
 	const struct workers_options workers = {.server = &run->server,
 											.listen_fd = run->socket.fd,
 											.n = n_threads,
@@ -347,6 +420,7 @@ stop(struct running *run)
 	workers_free(run->admin_workers);
 	socket_release(&run->socket);
 	socket_release(&run->admin_socket);
+	gate_free(run->server.gate);
 	registry_free(run->server.registry);
 	metrics_free(run->server.metrics);
 }
@@ -372,8 +446,10 @@ wait_for_end(struct running *run, const sigset_t *awaited)
 		int signal_number = sigtimedwait(awaited, NULL, &tick);
 		if (signal_number == SIGTERM || signal_number == SIGINT)
 			return;
-		if (signal_number == SIGHUP)
+		if (signal_number == SIGHUP) {
 			watcher_reload(run->watcher);
+			gate_reload(run->server.gate);
+		}
 		workers_watch(run->workers);
 		if (run->admin_workers != NULL)
 			workers_watch(run->admin_workers);
@@ -407,8 +483,10 @@ cmd_serve(int argc, char **argv)
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_FAILED;
 	}
-	if (options.test)
-		return test_store(&options);
+	if (options.test) {
+		int keys = test_keys(&options);
+		return test_store(&options) == EXIT_DONE ? keys : EXIT_FAILED;
+	}
 	/* A fixed limit: glibc would raise it with each large block that is freed, and then keep such blocks for ever. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	block_signals(&awaited);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{"models", cmd_models, "list, prove, promote, import and remove versions of the model store"},
 	{"train", cmd_train, "train a model from a CSV file: a new version in the store"},
 	{"predict", cmd_predict, "predict a file of rows with a model of a store"},
+	{"keys", cmd_keys, "make, list and revoke the API keys of a server"},
 	{"bench", cmd_bench, "measure how fast a model is scored here, against XGBoost"},
 	{"version", cmd_version, "print the versions of futaie and libxgboost"},
 	{"options", cmd_options, NULL},

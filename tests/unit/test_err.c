@@ -30,6 +30,9 @@ statuses(void **state)
 		{ERR_BODY_TOO_LARGE, ERR_ANSWER_TOO_LARGE, 413},
 		{ERR_UNSUPPORTED_MEDIA_TYPE, ERR_UNSUPPORTED_MEDIA_TYPE, 415},
 		{ERR_NOT_IMPLEMENTED, ERR_NOT_IMPLEMENTED, 501},
+		{ERR_UNAUTHORIZED, ERR_UNAUTHORIZED, 401},
+		{ERR_FORBIDDEN, ERR_FORBIDDEN, 403},
+		{ERR_RATE_LIMITED, ERR_RATE_LIMITED, 429},
 		{ERR_NOT_READY, ERR_MODEL_FAILED, 503},
 		{ERR_INTERNAL, ERR_COUNT - 1, 500},
 	};
@@ -47,7 +50,8 @@ retry_after(void **state)
 {
 	(void)state;
 	for (int e = 0; e < ERR_COUNT; e++)
-		check_integer(err_code((enum err)e), err_retry_after_s((enum err)e) > 0, err_status((enum err)e) == 503);
+		check_integer(err_code((enum err)e), err_retry_after_s((enum err)e) > 0,
+					  err_status((enum err)e) == 503 || err_status((enum err)e) == 429);
 }
 
 static void

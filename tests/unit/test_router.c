@@ -114,7 +114,7 @@ check_head(const char *row, const struct peer_answer *a)
 	check_contains(row, a->text, "\r\nContent-Type: ");
 	check_contains(row, a->text, "\r\nX-Request-Id: ");
 	check_contains(row, a->text, "\r\nCache-Control: no-store\r\n");
-	check_integer(row, (strstr(a->text, "\r\nRetry-After: ") != NULL), status_of(a) == 503);
+	check_integer(row, (strstr(a->text, "\r\nRetry-After: ") != NULL), status_of(a) == 503 || status_of(a) == 429);
 	check_integer(row, (strstr(a->text, "\r\nAllow: ") != NULL), status_of(a) == 405);
 }
 

@@ -40,6 +40,10 @@ enum err {
 	ERR_UNSUPPORTED_MEDIA_TYPE,
 	/* what the request asks for: 501 */
 	ERR_NOT_IMPLEMENTED,
+	/* who asks, and how often: 401, 403, 429 */
+	ERR_UNAUTHORIZED,
+	ERR_FORBIDDEN,
+	ERR_RATE_LIMITED,
 	/* the server's state: 503 */
 	ERR_NOT_READY,
 	ERR_OVERLOADED,

@@ -12,6 +12,7 @@
 #include "model/rows.h"
 #include "model/tensors.h"
 #include "serve/fcgi_io.h"
+#include "serve/gate.h"
 #include "serve/registry.h"
 #include "watch/metrics.h"
 
@@ -29,7 +30,7 @@ enum request_scope {
 	REQUEST_PREDICT,
 	REQUEST_METRICS,
 	REQUEST_ADMIN,
-	REQUEST_LOCAL /* only who reaches --admin-socket, which has the other routes as well */
+	REQUEST_LOCAL /* as REQUEST_ADMIN, and only who reaches --admin-socket, which has the other routes as well */
 };
 
 /* Whose form the body of an error has. */
@@ -45,6 +46,7 @@ struct server {
 	struct log log;
 	struct metrics *metrics;   /* owned by cmd_serve.c */
 	struct registry *registry; /* owned by cmd_serve.c */
+	struct gate *gate;         /* owned by cmd_serve.c; NULL where neither keys nor limits are asked for */
 };
 
 /* One worker's request: the memory is the worker's and used again for the next one. */
@@ -69,7 +71,8 @@ struct request {
 	/* of the answer */
 	struct err_info error; /* code is ERR_OK where there is none */
 	const char *content_type;
-	const char *allow; /* for ERR_METHOD_NOT_ALLOWED */
+	const char *allow;       /* for ERR_METHOD_NOT_ALLOWED */
+	struct gate_result gate; /* what it said */
 	struct buf answer;
 	size_t json_len;                      /* of the answer's, where binary tensors stand behind its JSON; else 0 */
 	size_t n_rows;                        /* predicted, for the log */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "serve/mlflow.h"
+#include "serve/score.h"
 
 enum {
 	ANSWER_MAX = 512 * 1024 * 1024,
@@ -19,7 +20,7 @@ enum {
 };
 
 struct route {
-	const char *method;  /* "GET" answers HEAD too */
+	const char *method;  /* "GET" answers HEAD too; "POST" with REQUEST_PREDICT is a request on a route that predicts */
 	const char *pattern; /* {name} and {version} stand for one segment */
 	request_handler *handler;
 	enum request_scope scope;
@@ -64,6 +65,7 @@ enum { N_ROUTES = sizeof routes / sizeof routes[0] };
 
 static enum err read_path(struct request *q);
 static const struct route *find_route(struct request *q, const char *method);
+static enum err pass_gate(struct request *q, const struct route *route, uint64_t now_ns);
 static void make_id(struct request *q);
 static void write_error(struct request *q);
 static void write_answer(struct request *q, bool with_body);
@@ -135,6 +137,7 @@ reset(struct request *q)
 	q->allow = NULL;
 	q->shape = REQUEST_OWN;
 	q->json_len = 0;
+	q->gate = (struct gate_result){0};
 	q->n_rows = 0;
 }
 
@@ -153,10 +156,12 @@ router_serve(struct request *q)
 	enum err e = read_path(q);
 	if (e == ERR_OK)
 		route = find_route(q, strcmp(method, "HEAD") == 0 ? "GET" : method);
-	if (route != NULL)
-		e = route->handler(q);
-	else
+	if (route == NULL)
 		e = q->error.code;
+	if (q->server->gate != NULL && (route == NULL || route->scope != REQUEST_PUBLIC))
+		e = pass_gate(q, route, start);
+	if (e == ERR_OK)
+		e = route->handler(q);
 	if (e == ERR_OK && !buf_ok(&q->answer))
 		e = err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the answer; try again later");
 	if (e != ERR_OK)
@@ -165,9 +170,13 @@ router_serve(struct request *q)
 		q->error.code = ERR_OK; /* also where a handler met a failure and mended it */
 	uint64_t duration = clock_now_ns() - start;
 	metrics_request_end(q->server->metrics, q->worker, route != NULL ? (size_t)(route - routes) : N_ROUTES, duration);
+	if (q->error.code != ERR_OK)
+		metrics_rejected(q->server->metrics, q->worker, q->error.code);
 	write_answer(q, strcmp(method, "HEAD") != 0);
 	log_request(q, method, duration); /* the parameters die with the request, so before its end */
 	fcgi_io_finish(q->io);
+	if (q->server->gate != NULL)
+		gate_leave(q->server->gate, q->worker);
 	keep_line(q, start);
 	give_back(q);
 }
@@ -268,6 +277,28 @@ find_route(struct request *q, const char *method)
 	return NULL;
 }
 
+/* Whether a request is let in, before its body is read; one for nothing that we have goes on to be refused for that. */
+static enum err
+pass_gate(struct request *q, const struct route *route, uint64_t now_ns)
+{
+	static const enum keys_scope scopes[] = {[REQUEST_PREDICT] = KEYS_PREDICT,
+											 [REQUEST_METRICS] = KEYS_METRICS,
+											 [REQUEST_ADMIN] = KEYS_ADMIN,
+											 [REQUEST_LOCAL] = KEYS_ADMIN};
+	const struct gate_request request = {.authorization = fcgi_io_param(q->io, "HTTP_AUTHORIZATION"),
+										 .api_key = fcgi_io_param(q->io, "HTTP_X_API_KEY"),
+										 .address = fcgi_io_param(q->io, "REMOTE_ADDR"),
+										 .scope = route != NULL ? scopes[route->scope] : 0};
+	enum err e = gate_enter(q->server->gate, q->worker, &request, now_ns, &q->gate, &q->error);
+
+	if (e == ERR_OK)
+		return q->error.code;
+	q->allow = NULL;
+	if (route != NULL && route->scope == REQUEST_PREDICT && strcmp(route->method, "POST") == 0)
+		score_count_refused(q);
+	return e;
+}
+
 /* An id of the client's where it is harmless to repeat and to log, else 64 random bits (splitmix64, seeded by the kernel). */
 static void
 make_id(struct request *q)
@@ -317,7 +348,7 @@ static void
 write_answer(struct request *q, bool with_body)
 {
 	struct buf *head = &q->head;
-	int retry_after_s = err_retry_after_s(q->error.code);
+	int retry_after_s = q->gate.retry_after_s > 0 ? q->gate.retry_after_s : err_retry_after_s(q->error.code);
 
 	buf_str(head, "Status: ");
 	buf_integer(head, err_status(q->error.code));
@@ -330,6 +361,8 @@ write_answer(struct request *q, bool with_body)
 	buf_str(head, "\r\nCache-Control: no-store\r\n");
 	if (q->allow != NULL)
 		buf_printf(head, "Allow: %s\r\n", q->allow);
+	if (q->gate.challenge != NULL)
+		buf_printf(head, "WWW-Authenticate: %s\r\n", q->gate.challenge);
 	if (retry_after_s > 0)
 		buf_printf(head, "Retry-After: %d\r\n", retry_after_s);
 	if (q->json_len > 0)
@@ -353,6 +386,8 @@ log_request(struct request *q, const char *method, uint64_t duration_ns)
 		return;
 	log_text(&q->line, "request_id", q->id);
 	log_text(&q->line, "remote", fcgi_io_param(q->io, "REMOTE_ADDR"));
+	if (q->gate.key[0] != '\0')
+		log_text(&q->line, "key", q->gate.key);
 	log_text(&q->line, "method", method);
 	log_text(&q->line, "path", q->path);
 	log_integer(&q->line, "status", status);

@@ -31,6 +31,12 @@ score_handle(struct request *q, const struct score_protocol *protocol, void *own
 	return e;
 }
 
+void
+score_count_refused(struct request *q)
+{
+	metrics_prediction(choose_series(q), q->worker, q->error.code, 0, 0);
+}
+
 enum err
 score_run(struct request *q, struct score *s, score_take_fn *take)
 {

@@ -64,6 +64,9 @@ enum err score_enter(struct request *q, struct catalog_choice *choice);
 /* What a route that predicts does. */
 enum err score_handle(struct request *q, const struct score_protocol *protocol, void *own);
 
+/* Counts a request on such a route that was refused before its handler was called, for the reason in q->error. */
+void score_count_refused(struct request *q);
+
 /*
  * Predicts all rows, in chunks so that outputs take little memory however many rows there are, and gives each chunk in order to `take`. Ends early
  * where the answer is full. Every prediction that the server makes passes here.

@@ -36,6 +36,11 @@ static const struct bounds duration_bounds = {17,
 
 static const struct bounds row_bounds = {11, 1, {1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10000, 100000}};
 
+/* Why a request is refused for who asks, or for how much is asked. */
+static const enum err rejections[] = {ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMITED, ERR_OVERLOADED};
+
+enum { N_REJECTIONS = sizeof rejections / sizeof rejections[0] };
+
 typedef _Atomic uint64_t counter;
 
 struct histogram {
@@ -66,6 +71,7 @@ struct metrics_series {
 /* What a worker counts that belongs to no model. */
 struct worker_shard {
 	_Alignas(CACHE_LINE) counter in_flight;
+	counter rejected[N_REJECTIONS];
 };
 
 struct metrics {
@@ -79,6 +85,7 @@ struct metrics {
 	pthread_mutex_t lock;           /* for making series */
 	size_t n_series;                /* guarded by lock */
 	counter reloads[2];             /* [success] */
+	counter keys_reloads[2];        /* [success] */
 	double start_s;                 /* since the epoch */
 };
 
@@ -271,6 +278,20 @@ metrics_series_version(const struct metrics_series *s)
 }
 
 void
+metrics_rejected(struct metrics *m, size_t shard, enum err reason)
+{
+	for (size_t i = 0; i < N_REJECTIONS; i++)
+		if (rejections[i] == reason)
+			count(&m->workers[shard].rejected[i], 1);
+}
+
+void
+metrics_keys_reload(struct metrics *m, bool success)
+{
+	atomic_fetch_add_explicit(&m->keys_reloads[success], 1, memory_order_relaxed);
+}
+
+void
 metrics_reload(struct metrics *m, bool success)
 {
 	atomic_fetch_add_explicit(&m->reloads[success], 1, memory_order_relaxed);
@@ -438,6 +459,28 @@ write_routes(const struct metrics *m, struct buf *out)
 }
 
 static void
+write_rejections(const struct metrics *m, struct buf *out)
+{
+	head(out, "futaie_requests_rejected_total", "counter",
+		 "Requests that were refused for who asked, or for how much was asked, by reason.");
+	for (size_t i = 0; i < N_REJECTIONS; i++) {
+		uint64_t total = 0;
+		for (size_t k = 0; k < m->n_shards; k++)
+			total += get(&m->workers[k].rejected[i]);
+		buf_printf(out, "futaie_requests_rejected_total{reason=\"%s\"} %" PRIu64 "\n", err_code(rejections[i]), total);
+	}
+}
+
+/* A counter by result, of which `counts` has failures and successes. */
+static void
+write_results(struct buf *out, const char *name, const char *help, const counter counts[2])
+{
+	head(out, name, "counter", help);
+	buf_printf(out, "%s{result=\"success\"} %" PRIu64 "\n", name, get(&counts[1]));
+	buf_printf(out, "%s{result=\"failure\"} %" PRIu64 "\n", name, get(&counts[0]));
+}
+
+static void
 write_series_failures(const struct metrics_series *s, struct buf *out)
 {
 	for (int code = 1; code < ERR_COUNT; code++) {
@@ -468,9 +511,9 @@ metrics_write(const struct metrics *m, struct buf *out)
 	write_series_histogram(m, out, "futaie_batch_rows", "Rows of an answered request, by model version.", &row_bounds,
 						   offsetof(struct series_shard, rows));
 	write_routes(m, out);
-	head(out, "futaie_model_reloads_total", "counter", "Reloads of the model store, by result.");
-	buf_printf(out, "futaie_model_reloads_total{result=\"success\"} %" PRIu64 "\n", get(&m->reloads[1]));
-	buf_printf(out, "futaie_model_reloads_total{result=\"failure\"} %" PRIu64 "\n", get(&m->reloads[0]));
+	write_rejections(m, out);
+	write_results(out, "futaie_model_reloads_total", "Reloads of the model store, by result.", m->reloads);
+	write_results(out, "futaie_keys_reloads_total", "Reloads of the keys file, by result.", m->keys_reloads);
 	write_failures(m, out);
 	head(out, "futaie_build_info", "gauge", "The version of futaie that runs, always 1.");
 	buf_printf(out, "futaie_build_info{version=\"%s\"} 1\n", FUTAIE_VERSION);

@@ -50,8 +50,12 @@ size_t metrics_in_flight(const struct metrics *m);
 void metrics_steps(struct metrics_series *s, size_t shard, enum err result, uint64_t total_ns, uint64_t input_ns,
 				   uint64_t output_ns);
 
-/* One reload by any thread. */
+/* One request that was refused before it was looked into: counted where `reason` is one of that kind (unauthorized, overloaded …). */
+void metrics_rejected(struct metrics *m, size_t shard, enum err reason);
+
+/* One reload of the store, or of the keys, by any thread. */
 void metrics_reload(struct metrics *m, bool success);
+void metrics_keys_reload(struct metrics *m, bool success);
 
 /* A version of the series' model could not be served, for this reason. Any thread. */
 void metrics_model_failure(struct metrics_series *s, enum err reason);
