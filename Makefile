@@ -16,6 +16,7 @@ HTTPS_PORT ?= 8443
 MODELS     ?= models
 BIND       ?= 127.0.0.1
 DEFAULT_MODEL ?=# the model of /predict where MODELS has several
+KEYS       ?=# a file of keys, made by futaie keys add: then every request needs one
 
 # of make train
 TRAIN_ARGS ?=# more options of futaie train, --promote for example
@@ -61,6 +62,7 @@ all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
 run: deps-run ## start futaie and a web server (FRONT) with the models of MODELS, in the foreground; Ctrl-C stops both
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' FRONT='$(FRONT)' HTTP_PORT='$(HTTP_PORT)' HTTPS_PORT='$(HTTPS_PORT)' MODELS='$(MODELS)' BIND='$(BIND)' \
+	    KEYS='$(KEYS)' \
 	    SERVE_ARGS='$(if $(DEFAULT_MODEL),--default-model $(DEFAULT_MODEL)) $(SERVE_ARGS)' exec webserver-conf/run.sh
 
 train: deps-run ## train the California housing model: a new version in MODELS; TRAIN_ARGS=--promote makes it the champion
@@ -152,7 +154,7 @@ dist: ## a source archive of the last commit, under BUILD
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
 	    printf '%-15s %s\n' "$$name" "$$text"; done
-	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FUZZ_S FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND TRAIN_ARGS'
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FUZZ_S FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND KEYS TRAIN_ARGS'
 	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for make train and the tests that want real rows.'
 
 unit-tests: $(UNITS)

@@ -2,7 +2,8 @@
 # run.sh - futaie and a web server together, in the foreground: what `make run` does once futaie is built
 #
 # Environment: BUILD (build), FRONT (lighttpd, or apache), HTTP_PORT (5001), HTTPS_PORT (8443), BIND (127.0.0.1),
-# MODELS (models), FUTAIE ($BUILD/futaie), SERVE_ARGS (more options for `futaie serve`, separated by blanks).
+# MODELS (models), FUTAIE ($BUILD/futaie), KEYS (a file of futaie keys; none are asked for without it), SERVE_ARGS (more
+# options for `futaie serve`, separated by blanks).
 # Everything written is under $BUILD: tls/ (kept), log/ (of the last run), run/ (empty afterwards but for its lock).
 set -u
 { # read to its end before anything runs, so that an update of this file leaves a running one alone
@@ -13,7 +14,7 @@ die() { printf 'run: %s\n' "$*" >&2; exit 1; }
 
 PATH=$PATH:/usr/sbin:/sbin # an ordinary user's may lack the web servers' folder
 BUILD=${BUILD:-build} FRONT=${FRONT:-lighttpd} HTTP_PORT=${HTTP_PORT:-5001} HTTPS_PORT=${HTTPS_PORT:-8443}
-BIND=${BIND:-127.0.0.1} MODELS=${MODELS:-models} SERVE_ARGS=${SERVE_ARGS:-}
+BIND=${BIND:-127.0.0.1} MODELS=${MODELS:-models} SERVE_ARGS=${SERVE_ARGS:-} KEYS=${KEYS:-}
 case $FRONT in
 lighttpd | apache) ;;
 *) printf 'run: FRONT=%s is no web server that is known here: give FRONT=lighttpd or FRONT=apache\n' "$FRONT" >&2; exit 2 ;;
@@ -31,6 +32,7 @@ quote() { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }
 
 [ -x "$FUTAIE" ] || die "there is no program $FUTAIE: build it with 'make', or set FUTAIE"
 [ -d "$MODELS" ] || die "there is no folder of models $MODELS: set MODELS"
+[ -z "$KEYS" ] || [ -r "$KEYS" ] || die "there is no file of keys $KEYS that can be read: make one with '$FUTAIE keys add LABEL --keys $KEYS'"
 FUTAIE=$(cd "$(dirname "$FUTAIE")" && pwd)/${FUTAIE##*/} MODELS=$(cd "$MODELS" && pwd)
 for command in "$web_program" spawn-fcgi openssl curl flock setpriv; do
     [ -n "$(command -v "$command")" ] || die "$command is not installed ('make run' installs it)"
@@ -117,6 +119,10 @@ for file in futaie.log access.log error.log; do : >"$log/$file"; done
 web_configuration >"$run/$FRONT.conf"
 fail() { code=1; printf 'run: %s\n' "$*" >&2; exit 1; }
 read -ra serve_args <<<"$SERVE_ARGS"
+[ -z "$KEYS" ] || serve_args+=(--keys "$KEYS")
+open=1 # whoever reaches the port may ask, where the port is open
+case $BIND in 127.* | localhost | '[::1]') open='' ;; esac
+case " ${serve_args[*]-}" in *' --keys'[\ =]*) open='' ;; esac
 out=$("${web_check[@]}" 2>&1) || fail "$web_name refuses its configuration: $out"
 out=$("$FUTAIE" serve -t --models "$MODELS" "${serve_args[@]}" 2>&1) || fail "futaie refuses to start: $out"
 
@@ -151,6 +157,8 @@ done
 shown=$target
 case $shown in 127.0.0.1 | '[::1]') shown=localhost ;; esac
 cacert=${tls#"$PWD"/}/cert.pem
+# shellcheck disable=SC2016 # the user's shell is to put the key in
+key=${KEYS:+' -H "Authorization: Bearer $KEY"'}
 cat <<EOF
 
 futaie is ready.
@@ -163,24 +171,30 @@ if [ -d "$MODELS/california-housing" ]; then
     set -- "$MODELS"/*/aliases.json
     [ $# = 1 ] || path=/models/california-housing/predict
     cat <<EOF
-  curl --cacert $cacert https://$shown:$HTTPS_PORT$path \\
+  curl --cacert $cacert https://$shown:$HTTPS_PORT$path$key \\
     -H 'Content-Type: application/json' \\
     -d '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
 
-  curl http://$shown:$HTTP_PORT$path \\
+  curl http://$shown:$HTTP_PORT$path$key \\
     -H 'Content-Type: application/json' \\
     -d '{"features": [[8.3252, 41, 6.9841, 1.023810, 322, 2.5556, 37.88, -122.23]]}'
 EOF
 else
     cat <<EOF
-  curl --cacert $cacert https://$shown:$HTTPS_PORT/models      lists the models,
+  curl --cacert $cacert https://$shown:$HTTPS_PORT/models$key      lists the models,
   /models/NAME tells one's features, and POST /models/NAME/predict asks it.
 EOF
 fi
 cat <<EOF
 
-Models: $MODELS     Logs: ${log#"$PWD"/}/futaie.log, access.log, error.log
+${KEYS:+Keys: $KEYS     }Models: $MODELS     Logs: ${log#"$PWD"/}/futaie.log, access.log, error.log
 A change of the models (futaie models promote …) is taken at once.     Ctrl-C stops everything.
+EOF
+
+[ -z "$open" ] || cat >&2 <<EOF
+
+WARNING: $BIND is more than loopback, and no keys are asked for: whoever reaches the ports may use the models.
+  $FUTAIE keys add LABEL --keys FILE     makes a key; make run KEYS=FILE then asks for it.
 EOF
 
 # --- until one of the two ends, or we are told to stop --------------------------------------------------------------
