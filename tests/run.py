@@ -79,6 +79,7 @@ GROUPS = {
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 240),
     "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),
+    "keys": Group("API keys and limits: 401, 403 and 429, rotation under load, secrets that stay secret", pytest_file("keys"), 150),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),

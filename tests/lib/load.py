@@ -11,11 +11,12 @@ SCRIPT = stack.ROOT / "tests" / "lib" / "predict.lua"
 
 class Load:
     """`with Load(port) as load: …` and then `load.lost()`: the load lasts as long as the block. `expected` is the text that every answer must
-    be, or a list of such texts."""
+    be, or a list of such texts; `headers` come with each request."""
 
-    def __init__(self, port, connections=16, expected=None):
+    def __init__(self, port, connections=16, expected=None, headers=None):
         words = [need.program("wrk", "wrk"), "--threads", "1", "--connections", str(connections), "--duration", f"{MOST_S}s",
                  "--timeout", "10s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}"]
+        words[1:1] = [word for name, value in (headers or {}).items() for word in ("--header", f"{name}: {value}")]
         texts = [expected] if isinstance(expected, str) else expected or []
         self.words = words + (["--", *texts] if texts else [])
         self.result = None
