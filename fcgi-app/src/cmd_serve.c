@@ -46,6 +46,7 @@ struct serve {
 	long long rate_per_address;
 	long long burst_s;
 	long long in_flight_per_client;
+	long long queue_max_ms;
 	int log_level;
 	int log_requests;
 	bool test;
@@ -105,6 +106,9 @@ static const struct options_row rows[] = {
 	 .help = "How many requests of one key, or without keys of one address, workers are in at a time; beyond it the answer is 429. "
 			 "Fewer than --threads, and "
 			 "one client cannot have all workers. 0 means no limit."},
+	{"queue-max", INTEGER(queue_max_ms, 0, 60000), .initial = "0", .value = "MILLISECONDS",
+	 .help = "Where requests wait longer than this for a worker, further ones are answered 503 at once, until those that wait are "
+			 "through. 0 means that they wait for as long as it takes."},
 	{"log-level", CHOICE(log_level, levels), .initial = "info", .value = "LEVEL",
 	 .help = "Least severe lines that are logged, on standard error."},
 	{"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
@@ -282,13 +286,15 @@ choose_threads(const struct serve *o)
 }
 
 static enum err
-open_gate(const struct serve *o, struct server *server, size_t n_threads, struct err_info *info)
+open_gate(const struct serve *o, struct server *server, size_t n_threads, int listen_fd, struct err_info *info)
 {
 	const struct gate_options options = {.keys = o->keys,
 										 .rate_per_key = (long)o->rate_per_key,
 										 .rate_per_address = (long)o->rate_per_address,
 										 .burst_s = (long)o->burst_s,
 										 .in_flight = (long)o->in_flight_per_client,
+										 .queue_max_ms = (long)o->queue_max_ms,
+										 .listen_fd = listen_fd,
 										 .n_workers = n_threads + 1, /* the last is of the admin socket */
 										 .log = &server->log,
 										 .metrics = server->metrics};
@@ -379,12 +385,12 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 								  .log = {.level = (enum log_level)o->log_level}};
 	if (e == ERR_OK)
 		e = open_models(o, &run->server, n_threads, info);
-	if (e == ERR_OK)
-		e = open_gate(o, &run->server, n_threads, info);
 	if (e == ERR_OK && !fcgi_io_start())
 		e = err_set(info, ERR_INTERNAL, "libfcgi cannot start");
 	if (e == ERR_OK)
 		e = socket_init(&run->socket, o->socket, mode, o->socket_group, (int)o->backlog, info);
+	if (e == ERR_OK)
+		e = open_gate(o, &run->server, n_threads, run->socket.fd, info);
 	if (e != ERR_OK)
 		return e;
 	warn_if_open(o, run);

@@ -73,6 +73,18 @@ def scrape(app, key):
     return prometheus.parse(app.request("GET", "/metrics", headers=bearer(key)).text())
 
 
+BODY = json.dumps(EXAMPLE_BODY).encode()
+
+
+def half_sent(app, headers=None):
+    """A peer that keeps a worker: half of its body has come."""
+    return app.peer().begin().params(fcgi.parameters_of("POST", "/predict", len(BODY), "application/json", headers)).stdin(BODY[:40])
+
+
+def the_rest(peer):
+    return peer.stdin(BODY[40:]).end_stdin().reply()
+
+
 # The command
 
 def test_add(keys):
@@ -316,13 +328,7 @@ def test_in_flight(keys, fresh, shipped_models):
     """One client cannot have all workers: beyond --in-flight-per-client it gets 429, and another is served"""
     first, second = keys.add("first"), keys.add("second")
     app = fresh(shipped_models, ["--keys", keys.path, "--threads", "3", "--in-flight-per-client", "2"])
-    body = json.dumps(EXAMPLE_BODY).encode()
-
-    def half_sent():
-        variables = fcgi.parameters_of("POST", "/predict", len(body), "application/json", bearer(first))
-        return app.peer().begin().params(variables).stdin(body[:40])
-
-    peers = [half_sent() for _ in range(2)]
+    peers = [half_sent(app, bearer(first)) for _ in range(2)]
     time.sleep(0.2)
     for _ in range(5):
         reply = refused(app.request("POST", "/predict", EXAMPLE_BODY, headers=bearer(first)), 429, "rate_limited")
@@ -330,8 +336,63 @@ def test_in_flight(keys, fresh, shipped_models):
         assert app.request("POST", "/predict", EXAMPLE_BODY, headers=bearer(second)).status == 200
     for peer in peers:
         with peer:
-            assert peer.stdin(body[40:]).end_stdin().reply().status == 200
+            assert the_rest(peer).status == 200
     assert app.request("POST", "/predict", EXAMPLE_BODY, headers=bearer(first)).status == 200
+
+
+# The queue
+
+def send_whole(app):
+    """A peer whose request waits as a whole."""
+    return app.peer().begin().params(fcgi.parameters_of("POST", "/predict", len(BODY), "application/json")).stdin(BODY).end_stdin()
+
+
+def test_long_queue(fresh, shipped_models):
+    """Where requests wait longer than --queue-max they get 503 with Retry-After once a worker is free, and then all goes on"""
+    app = fresh(shipped_models, ["--threads", "1", "--queue-max", "300"])
+    with half_sent(app) as busy:
+        stack.wait_for("the queue to be long", lambda: app.log_lines("queue"), 5)
+        waiting = [send_whole(app) for _ in range(20)]
+        health = app.peer().begin().params(fcgi.parameters_of("GET", "/healthz", 0)).end_stdin()
+        assert the_rest(busy).status == 200
+    replies = [peer.reply() for peer in waiting]
+    assert health.reply().status == 200
+    # The one that measures came first: those behind it have waited for less, as far as is known.
+    assert {reply.status for reply in replies} <= {200, 503}, replies
+    for reply in replies:
+        if reply.status == 503:
+            refused(reply, 503, "overloaded")
+            assert int(reply.headers["retry-after"]) >= 1
+    stack.wait_for("the queue to be short", lambda: len(app.log_lines("queue")) == 2, 5)
+    assert app.request("POST", "/predict", EXAMPLE_BODY).status == 200
+
+
+def test_long_queue_is_shed(fresh, shipped_models):
+    """Requests in front of the one that measures are refused while it has waited for too long"""
+    app = fresh(shipped_models, ["--threads", "1", "--queue-max", "400"])
+    with half_sent(app) as busy:
+        waiting = [send_whole(app) for _ in range(40)]      # before the next connection that measures, or a few behind it
+        stack.wait_for("the queue to be long", lambda: app.log_lines("queue"), 5)
+        assert the_rest(busy).status == 200
+    statuses = [peer.reply().status for peer in waiting]
+    assert statuses.count(503) >= 20, statuses
+    counted = prometheus.parse(app.request("GET", "/metrics").text())
+    assert prometheus.get(counted, "futaie_requests_rejected_total", reason="overloaded") == statuses.count(503)
+    assert prometheus.get(counted, "prediction_errors_total", model=CALIFORNIA, version="1", code="overloaded") == statuses.count(503)
+
+
+@pytest.mark.limit(60)
+def test_short_queue(request, shipped_models, front):
+    """Under a load that it can bear, --queue-max refuses nothing, and what measures is not counted"""
+    with stack.Site(shipped_models, ["--queue-max", "1000"], front=front) as site:
+        expected = site.post("/predict", EXAMPLE_BODY).text()
+        before = site.app.descriptors()
+        with Load(site.http_port, expected=expected) as load:
+            time.sleep(2)
+        assert load.lost() == {} and load.requests() > 100, load.result
+        counted = prometheus.parse(site.app.request("GET", "/metrics").text())
+        assert prometheus.total(counted, "futaie_request_duration_seconds_count", route="other") == 0
+        assert site.app.log_lines("queue") == [] and site.app.settled_descriptors(before + 2) <= before + 2      # the one that measures
 
 
 # Rotation

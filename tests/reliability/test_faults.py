@@ -214,3 +214,50 @@ def test_failure_means_nothing_changed(library, template, name):
         assert run.returncode == 0 or told or state(store) == expected[0], f"after {where}, which said {run.stderr}: {state(store)}"
 
     at_each_step(library, template, words, look, error=errno.EIO)
+
+
+# The keys file
+
+KEYS_STEPS = 6          # of add: an old temporary file away, open, write, fsync, rename, fsync of the folder
+BEFORE = 2              # keys in the file
+
+
+def faulty_keys(library, step, error=None):
+    """A file with two keys, on which `futaie keys add` has run with a fault at one of its steps: the file, and how the command ended."""
+    path = stack.scratch("keys").resolve() / "keys.json"
+    for label in range(BEFORE):
+        assert stack.run_futaie("keys", "add", str(label), "--keys", path).returncode == 0
+    environment = {"LD_PRELOAD": str(library), "FAULT_AT": str(step)} | ({"FAULT_ERRNO": str(error)} if error else {})
+    return path, stack.run_futaie("keys", "add", "more", "--keys", path, environment=environment)
+
+
+def kept(path):
+    """How many keys are in the file, which must be whole, and take another one."""
+    listed = stack.run_futaie("keys", "list", "--json", "--keys", path)
+    assert listed.returncode == 0, listed
+    assert stack.run_futaie("keys", "add", "next", "--keys", path).returncode == 0
+    assert os.listdir(path.parent) == [path.name], "something is left behind"
+    return len(json.loads(listed.stdout)["keys"])
+
+
+def test_keys_killed(library):
+    """Killed at each step, futaie keys add leaves the file as it was or as it was to be, and prints no key"""
+    found = []
+    for step in range(1, KEYS_STEPS + 1):
+        path, run = faulty_keys(library, step)
+        assert run.returncode == -signal.SIGKILL and run.stdout == "", f"step {step}: {run}"
+        found.append(kept(path) - BEFORE)
+    assert found == [0] * 5 + [1], found
+    path, run = faulty_keys(library, KEYS_STEPS + 1)
+    assert run.returncode == 0 and kept(path) == BEFORE + 1, run
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["a full disk", "a failing disk"])
+def test_keys_on_a_bad_disk(library, error):
+    """Where the disk fails at one step, futaie keys add prints no key, and leaves the file as it was, or says otherwise"""
+    for step in range(2, KEYS_STEPS + 1):
+        path, run = faulty_keys(library, step, error)
+        assert run.returncode == 1 and run.stdout == "" and os.strerror(error) in run.stderr, f"step {step}: {run}"
+        told = "is changed, but a loss of power may undo it" in run.stderr
+        assert told == (step == KEYS_STEPS), f"step {step}: {run}"
+        assert kept(path) == BEFORE + told

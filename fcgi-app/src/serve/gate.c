@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "serve/auth.h"
+#include "serve/queue.h"
 #include "serve/rates.h"
 
 enum { CACHE_LINE = 64, SECOND_NS = 1000000000 };
@@ -24,12 +25,13 @@ struct gate {
 	struct rates_limit per_key;        /* of keys without a rate of their own */
 	struct rates_limit per_address;
 	struct flight *flights; /* owned; one a worker */
+	struct queue *queue;    /* owned; NULL without queue_max_ms */
 };
 
 static bool
 is_needed(const struct gate_options *o)
 {
-	return o->keys[0] != '\0' || o->rate_per_address > 0 || o->in_flight > 0;
+	return o->keys[0] != '\0' || o->rate_per_address > 0 || o->in_flight > 0 || o->queue_max_ms > 0;
 }
 
 enum err
@@ -56,6 +58,8 @@ gate_open(const struct gate_options *options, struct gate **out, struct err_info
 		memset(g->flights, 0, options->n_workers * sizeof *g->flights);
 	if (e == ERR_OK && options->keys[0] != '\0')
 		e = auth_open(options->keys, options->n_workers, options->log, options->metrics, &g->auth, info);
+	if (e == ERR_OK && options->queue_max_ms > 0)
+		e = queue_open(options->listen_fd, options->queue_max_ms, options->log, &g->queue, info);
 	if (e == ERR_OK)
 		*out = g;
 	else
@@ -68,6 +72,7 @@ gate_free(struct gate *g)
 {
 	if (g == NULL)
 		return;
+	queue_free(g->queue);
 	auth_free(g->auth);
 	rates_addresses_free(g->addresses);
 	free(g->flights);
@@ -168,6 +173,9 @@ gate_enter(struct gate *g, size_t worker, const struct gate_request *request, ui
 	enum err e = ERR_OK;
 
 	*result = (struct gate_result){0};
+	if (g->queue != NULL && request->scope != KEYS_ADMIN && queue_is_long(g->queue))
+		return err_set(info, ERR_OVERLOADED, "requests wait longer than %ld ms to be worked on; try again in a second",
+					   o->queue_max_ms);
 	if (o->rate_per_address > 0)
 		e = take(rates_bucket_of(g->addresses, client), &g->per_address, now_ns, "from your address", result, info);
 	if (e == ERR_OK && by_key) {

@@ -22,6 +22,8 @@ struct gate_options {
 	long rate_per_address; /* the same, of one address or IPv6 /64, before its key is looked at; 0: no limit */
 	long burst_s;          /* how many seconds' worth of a rate may come at once */
 	long in_flight;        /* requests of one client that are worked on at a time; 0: no limit */
+	long queue_max_ms;     /* how long requests may wait for a worker before further ones are refused; 0: no limit */
+	int listen_fd;         /* borrowed; only looked at with queue_max_ms */
 	size_t n_workers;
 	const struct log *log; /* borrowed, as the next */
 	struct metrics *metrics;
@@ -44,7 +46,7 @@ struct gate_request {
 	const char *authorization; /* the header's value: "Bearer KEY" */
 	const char *api_key;       /* the header X-API-Key, for clients that have no Authorization to give */
 	const char *address;       /* REMOTE_ADDR: never a header, which anybody can write */
-	enum keys_scope scope;     /* 0: only the address's rate is looked at */
+	enum keys_scope scope;     /* 0: only the queue and the address's rate are looked at */
 };
 
 /* What came of it. */
@@ -55,8 +57,8 @@ struct gate_result {
 };
 
 /*
- * Lets a request in, as the worker with this number, which calls gate_leave() when the request has ended, whatever came of this. ERR_UNAUTHORIZED, ERR_FORBIDDEN,
- * ERR_RATE_LIMITED. `now_ns` is CLOCK_MONOTONIC.
+ * Lets a request in, as the worker with this number, which calls gate_leave() when the request has ended, whatever came of this. In this order:
+ * ERR_OVERLOADED; ERR_RATE_LIMITED of the address; ERR_UNAUTHORIZED, ERR_FORBIDDEN; ERR_RATE_LIMITED for requests in flight, and of the key. `now_ns` is CLOCK_MONOTONIC.
  */
 enum err gate_enter(struct gate *g, size_t worker, const struct gate_request *request, uint64_t now_ns, struct gate_result *result,
 					struct err_info *info);
