@@ -90,7 +90,7 @@ GROUPS = {
         [*PYTEST, "tests/reliability/test_faults.py"]], 240, always=False),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
         sanitized("address", "predict", "inference", "invocations", "batch", "bench", "models", "badinput", "lifecycle", "keys"),
-        sanitized("thread", "batch", "metrics", "inference", "models", "lifecycle", "keys")], 480, always=False),
+        sanitized("thread", "batch", "metrics", "inference", "models", "lifecycle", "keys")], 720, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
     "fuzz": Group("made-up model files and made-up numbers: no harm, a sentence for each, and two readers agree", lambda: [

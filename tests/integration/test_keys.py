@@ -15,6 +15,7 @@ from lib.models import CALIFORNIA, EXAMPLE_BODY
 
 FORM = re.compile(r"futaie_[0-9a-f]{8}_[A-Za-z0-9_-]{43}\n")
 SOON_S = 1              # within which a running server takes a change
+SLOW = pytest.mark.skipif(bool(stack.SANITIZED), reason="a sanitizer makes it slow")
 LEEWAY_S = 4 if stack.SANITIZED else 1
 
 
@@ -414,7 +415,7 @@ def test_rotation_under_load(keys, guarded, front):
     assert load.lost() == {} and load.requests() > 100, load.result
 
 
-@pytest.mark.skipif(bool(stack.SANITIZED), reason="a sanitizer makes it slow")
+@SLOW
 def test_revoked_within_a_second(keys, fresh, shipped_models):
     """A revoked key is refused within a second"""
     key = keys.add()
@@ -452,6 +453,7 @@ def test_sighup(keys, fresh, shipped_models):
 
 # Starting
 
+@pytest.mark.limit(120)
 def test_serve_checks_the_file(keys, shipped_models):
     """serve and serve -t exit 1 with a sentence for a keys file that is missing, broken or anybody's to change"""
     for damage in (lambda: None, lambda: keys.path.write_text("{}"), lambda: (keys.path.unlink(), keys.add(), keys.path.chmod(0o666))):
@@ -490,6 +492,7 @@ class BoundRun(stack.MakeRun):
         return {**super().environment(), **self.more}
 
 
+@SLOW
 def test_make_run_warns(keys, front):
     """make run warns where BIND is more than loopback and no KEYS are given"""
     keys.add()
@@ -503,6 +506,7 @@ def test_make_run_warns(keys, front):
             part.process.returncode = 0         # by Ctrl-C, which is no failure here
 
 
+@SLOW
 def test_make_run_with_keys(keys, front):
     """make run KEYS=FILE asks for keys, and the curl that it prints works with one in the environment"""
     key = keys.add()

@@ -160,7 +160,7 @@ router_serve(struct request *q)
 		e = q->error.code;
 	if (q->server->gate != NULL && (route == NULL || route->scope != REQUEST_PUBLIC))
 		e = pass_gate(q, route, start);
-	if (e == ERR_OK)
+	if (route != NULL && e == ERR_OK)
 		e = route->handler(q);
 	if (e == ERR_OK && !buf_ok(&q->answer))
 		e = err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the answer; try again later");
