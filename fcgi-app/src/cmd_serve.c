@@ -90,9 +90,9 @@ static const struct options_row rows[] = {
 	{"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
 	 .help = "Connections that may wait for a worker, on a socket that is made."},
 	{"keys", TEXT(keys), .initial = "", .value = "FILE",
-	 .help = "Ask every request but those to /healthz, /readyz, /ping, /health and /version for a key of FILE, which futaie keys "
-			 "makes. A change of FILE is "
-			 "taken within a second. Without it, no keys are asked for."},
+	 .help =
+		 "Ask every request, but those for health and versions, for a key of FILE, which futaie keys makes. A change of FILE is "
+		 "taken within a second. Without it, no keys are asked for."},
 	{"rate-per-key", INTEGER(rate_per_key, 0, KEYS_RATE_MAX), .initial = "0", .value = "REQUESTS/S",
 	 .help = "How many requests a second a key may make, where it has no rate of its own; beyond it the answer is 429. 0 means no "
 			 "limit."},
@@ -185,6 +185,8 @@ check_options(const struct serve *o, struct err_info *info)
 					   o->admin_socket);
 	if (e == ERR_OK && o->admin_socket[0] != '\0' && strcmp(o->admin_socket, o->socket) == 0)
 		return err_set(info, ERR_USAGE, "admin-socket and socket are both %s: give two paths", o->socket);
+	if (e == ERR_OK && o->rate_per_key > 0 && o->keys[0] == '\0') /* it would be passed over in silence */
+		return err_set(info, ERR_USAGE, "rate-per-key is of no use without keys: give --keys FILE, or --rate-per-address instead");
 	return e;
 }
 

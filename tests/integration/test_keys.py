@@ -466,14 +466,20 @@ def test_serve_checks_the_file(keys, shipped_models):
     assert run.returncode == 0 and "keys.json: 1" in run.stdout, run
 
 
+def test_rate_without_keys(shipped_models):
+    """A rate per key without keys exits 2 with a sentence"""
+    run = stack.run_futaie("serve", "-t", "--models", shipped_models, "--rate-per-key", "5")
+    assert run.returncode == 2 and "--keys" in run.stderr, run
+
+
 def test_warnings(keys, shipped_models):
     """serve warns where it listens on more than loopback without keys, and where the file holds none"""
     keys.path.write_text('{"keys": []}')
-    for args, warned in (([], True), (["--keys", keys.path], True)):
+    for args in ([], ["--keys", keys.path]):
         port = stack.free_ports(1)[0]
         with stack.Futaie(shipped_models, args, socket_option=f"0.0.0.0:{port}") as app:
             assert len(app.log_lines("no_keys")) == 1, app.log()
-            assert ("holds no keys" in app.log()) == bool(args) and warned
+            assert ("holds no keys" in app.log()) == bool(args), app.log()
     keys.add()
     with stack.Futaie(shipped_models, ["--keys", keys.path], socket_option=f"0.0.0.0:{stack.free_ports(1)[0]}") as app:
         assert app.log_lines("no_keys") == [], app.log()
@@ -493,11 +499,11 @@ class BoundRun(stack.MakeRun):
 
 
 @SLOW
-def test_make_run_warns(keys, front):
+def test_make_run_warns(keys):
     """make run warns where BIND is more than loopback and no KEYS are given"""
     keys.add()
     for bind, file, warned in (("0.0.0.0", None, True), ("0.0.0.0", keys, False), ("127.0.0.1", None, False)):
-        with BoundRun(bind, file, front=front) as part:
+        with BoundRun(bind, file) as part:
             said = stack.wait_for("all to be said", lambda: "Ctrl-C" in part.log() and part.log())
             time.sleep(0.1)
             assert ("WARNING" in part.log()) == warned, said

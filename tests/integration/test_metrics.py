@@ -55,7 +55,7 @@ def test_names(app):
     names = {name for name, _ in scrape(app)}
     for name in ("prediction_requests_total", "prediction_errors_total", "futaie_request_duration_seconds_bucket",
                  "futaie_predict_duration_seconds_count", "futaie_batch_rows_sum", "futaie_requests_in_flight", "futaie_model_info",
-                 "futaie_model_reloads_total", "futaie_build_info", "process_cpu_seconds_total", "process_resident_memory_bytes",
+                 "futaie_model_reloads_total", "futaie_keys_reloads_total", "futaie_requests_rejected_total", "futaie_build_info", "process_cpu_seconds_total", "process_resident_memory_bytes",
                  "process_open_fds", "process_max_fds", "process_start_time_seconds", "process_virtual_memory_bytes"):
         assert name in names, f"{name} is not among {sorted(names)}"
 
