@@ -195,7 +195,7 @@ def test_full_disk():
 
 # What a client sees
 
-PUBLIC = ["/healthz", "/readyz", "/version"]
+PUBLIC = ["/healthz", "/readyz", "/version", "/ping", "/health", "/v2", "/v2/health/live", "/v2/health/ready"]
 ASKED = [("POST", "/predict"), ("POST", f"/models/{CALIFORNIA}/predict"), ("POST", f"/models/{CALIFORNIA}/versions/1/predict"),
          ("POST", "/explain"), ("GET", "/models"), ("GET", f"/models/{CALIFORNIA}"), ("GET", "/metrics")]
 
@@ -216,6 +216,36 @@ def test_answers(keys, guarded, front):
         for headers in (bearer(right), {"X-API-Key": right}, {"authorization": f"bearer {right}"}):
             assert site.request(method, path, body, headers=headers).status == 200, f"{method} {path} with {list(headers)}"
     assert site.get("/nothing").status == 404
+
+
+def test_other_protocols(keys, guarded):
+    """The other protocols ask for the same keys, and refuse in their own form"""
+    key, other = keys.add(), keys.add("prometheus", "--scopes", "metrics")
+    site = guarded()
+    for path, name in ((f"/v2/models/{CALIFORNIA}/infer", "error"), ("/invocations", "message")):
+        for headers, status, code in (({}, 401, "unauthorized"), (bearer(other), 403, "forbidden")):
+            assert name in refused_in_form(site.post(path, b"{", headers=headers), status, code)
+        assert site.post(path, b"{", headers=bearer(key)).status == 400
+    assert site.get(f"/v2/models/{CALIFORNIA}").status == 401
+    assert site.get(f"/v2/models/{CALIFORNIA}", headers=bearer(key)).status == 200
+
+
+def refused_in_form(reply, status, code):
+    assert (reply.status, reply.json()["code"]) == (status, code), reply
+    return reply.json()
+
+
+def test_admin_socket(keys, fresh, shipped_models):
+    """With keys, the admin socket asks for one with the scope admin; no other socket knows its paths"""
+    key, admin = keys.add(), keys.add("operator", "--scopes", "admin")
+    socket = keys.path.parent / "admin.sock"
+    app = fresh(shipped_models, ["--keys", keys.path, "--admin-socket", socket])
+
+    def ask(address, headers):
+        return fcgi.request(address, "POST", "/v2/repository/index", "", headers=headers).status
+
+    assert [ask(str(socket), headers) for headers in ({}, bearer(key), bearer(admin))] == [401, 403, 200]
+    assert ask(app.connect_to(), bearer(admin)) == 404
 
 
 def test_wrong_keys(keys, guarded, front):
