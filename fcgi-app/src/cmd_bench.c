@@ -1,4 +1,4 @@
-/* cmd_bench.c - futaie bench: how fast a model of a store is scored here, against XGBoost, one thread each */
+/* cmd_bench.c - futaie bench: how fast a model of a store is scored and explained here, against XGBoost, one thread each */
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
@@ -25,21 +25,29 @@ enum {
 	SPAN_NS = 50000000,  /* processor time of one measurement, at least */
 	MISSING_EVERY = 3,   /* made-up row lacks a cell */
 	NS_A_SECOND = 1000000000,
-	MEASURES = 2,
+	EXPLAIN_ROWS = 16, /* in a call of the block of explanations, each of which takes XGBoost as long as some hundred predictions */
+	COMPARED_ROWS = 64 /* whose explanations are compared before they are measured */
 };
+
+/* How far a contribution may be from XGBoost's, over the largest of its row and output. */
+#define EXPLAIN_TOLERANCE 1e-5F
 
 struct bench {
 	char models[PATH_MAX];
 	long long pairs;
 	long long rows;
-	int isa; /* BEST, or 1 + enum ranks_isa */
+	int what; /* ALL, ONLY_PREDICT or ONLY_EXPLAIN */
+	int isa;  /* BEST, or 1 + enum ranks_isa */
 	bool json;
 	const char *spec; /* operand, borrowed from argv */
 };
 
 enum { BEST };
+enum { ALL, ONLY_PREDICT, ONLY_EXPLAIN };
 
 static const char *const isa_choices[] = {"best", "portable", "avx2", "avx512", NULL};
+
+static const char *const what_choices[] = {"all", "predict", "explain", NULL};
 
 static const struct options_row rows[] = {
 	{"models", .type = OPTIONS_TEXT, .offset = offsetof(struct bench, models), .cap = sizeof(((struct bench *)0)->models),
@@ -47,7 +55,9 @@ static const struct options_row rows[] = {
 	{"pairs", .type = OPTIONS_INTEGER, .offset = offsetof(struct bench, pairs), .min = 1, .max = PAIRS_MAX, .initial = "15",
 	 .value = "N", .help = "How often both scorers are measured, one right behind the other."},
 	{"rows", .type = OPTIONS_INTEGER, .offset = offsetof(struct bench, rows), .min = 1, .max = ROWS_A_CALL_MAX, .initial = "4096",
-	 .value = "N", .help = "Rows in a call of the second measure; the first has one."},
+	 .value = "N", .help = "Rows in a call that predicts a block."},
+	{"what", .type = OPTIONS_CHOICE, .offset = offsetof(struct bench, what), .choices = what_choices, .initial = "all",
+	 .value = "WHAT", .help = "What is measured. XGBoost explains a row of many or deep trees in seconds."},
 	{"isa", .type = OPTIONS_CHOICE, .offset = offsetof(struct bench, isa), .choices = isa_choices, .initial = "best",
 	 .value = "WHICH", .help = "The instructions that the forest scores blocks of rows with; best is what a server uses."},
 	{"json", .type = OPTIONS_FLAG, .offset = offsetof(struct bench, json), .initial = "no", .value = "",
@@ -57,23 +67,28 @@ static const struct options_row rows[] = {
 const struct options_table bench_options = {
 	.command = "bench",
 	.synopsis = "[OPTIONS] NAME[@ALIAS|/VERSION]",
-	.summary =
-		"Measures how fast this machine scores a model of the store, against XGBoost's C API: one thread each, rows one by one and "
-		"in blocks, in alternating order. NAME alone means NAME@champion.",
+	.summary = "Measures how fast this machine scores a model of the store and explains its answers, against XGBoost's C API: one "
+			   "thread each, "
+			   "rows one by one and in blocks, in alternating order. NAME alone means NAME@champion.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
 };
 
 enum scorer { XGBOOST, FOREST, SCORERS };
 
+enum { PREDICT_ONE, PREDICT_BLOCK, EXPLAIN_ONE, EXPLAIN_BLOCK, MEASURES };
+
 /* One version with both scorers, and the rows that they are asked. A zeroed struct is released. */
 struct contest {
 	struct model *models[SCORERS];
 	size_t n_features;
 	size_t n_outputs;
+	size_t n_numbers; /* of an explanation */
 	size_t n_rows;
-	float *rows;             /* owned; n_rows x n_features */
-	float *answers[SCORERS]; /* owned; n_rows x n_outputs */
+	float *rows;                  /* owned; n_rows x n_features */
+	float *answers[SCORERS];      /* owned; n_rows x n_outputs */
+	float *explanations[SCORERS]; /* owned; EXPLAIN_ROWS x n_numbers */
+	void *scratch;                /* owned; of the forest's explanations */
 };
 
 /* What one pair has taken: nanoseconds of processor time a row. */
@@ -81,11 +96,18 @@ struct pair {
 	double ns[SCORERS];
 };
 
+/* One call for n rows from `first` on. */
+typedef enum err ask_fn(const struct contest *c, enum scorer scorer, size_t first, size_t n, struct err_info *info);
+
+static ask_fn predict;
+static ask_fn explain;
+
 struct measure {
 	const char *what;
+	ask_fn *ask;
 	size_t rows_a_call;
-	struct pair *pairs; /* borrowed */
-	size_t n;
+	size_t n; /* pairs */
+	struct pair pairs[PAIRS_MAX];
 };
 
 static enum err
@@ -222,6 +244,22 @@ make_rows(struct contest *c, struct err_info *info)
 	return e;
 }
 
+/* Room for them. */
+static enum err
+make_explanations(struct contest *c, struct err_info *info)
+{
+	if (!model_can_explain(c->models[FOREST]))
+		return err_set(info, ERR_UNSUPPORTED_MODEL,
+					   "its file does not say how many training rows its nodes had, which explanations want");
+	c->n_numbers = (c->n_features + 1) * model_outputs(c->models[FOREST], BOOSTER_MARGIN);
+	c->scratch = malloc(model_explain_scratch(c->models[FOREST]) + 1);
+	for (int s = 0; s < SCORERS; s++)
+		c->explanations[s] = calloc(EXPLAIN_ROWS * c->n_numbers, sizeof(float));
+	if (c->scratch == NULL || c->explanations[XGBOOST] == NULL || c->explanations[FOREST] == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for explanations of %zu numbers", c->n_numbers);
+	return ERR_OK;
+}
+
 static enum err
 contest_open(struct contest *c, const struct bench *o, struct err_info *info)
 {
@@ -238,7 +276,9 @@ contest_open(struct contest *c, const struct bench *o, struct err_info *info)
 	for (int s = 0; s < SCORERS; s++)
 		if ((c->answers[s] = calloc(c->n_rows * c->n_outputs, sizeof *c->answers[s])) == NULL)
 			return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the answers of %zu rows", c->n_rows);
-	return make_rows(c, info);
+	if (o->what != ONLY_PREDICT)
+		e = make_explanations(c, info);
+	return e == ERR_OK ? make_rows(c, info) : e;
 }
 
 static void
@@ -247,16 +287,18 @@ contest_release(struct contest *c)
 	for (int s = 0; s < SCORERS; s++) {
 		model_free(c->models[s]);
 		free(c->answers[s]);
+		free(c->explanations[s]);
 	}
 	free(c->rows);
+	free(c->scratch);
 	*c = (struct contest){0};
 }
 
 /* Asking */
 
-/* One call. XGBoost gets the plain one, without what booster.h keeps for a thread. */
+/* XGBoost gets the plain call, without what booster.h keeps for a thread. */
 static enum err
-ask(const struct contest *c, enum scorer scorer, size_t first, size_t n, struct err_info *info)
+predict(const struct contest *c, enum scorer scorer, size_t first, size_t n, struct err_info *info)
 {
 	struct booster_caller plain = {0};
 
@@ -265,12 +307,18 @@ ask(const struct contest *c, enum scorer scorer, size_t first, size_t n, struct 
 }
 
 static enum err
-ask_all(const struct contest *c, enum scorer scorer, size_t rows_a_call, struct err_info *info)
+explain(const struct contest *c, enum scorer scorer, size_t first, size_t n, struct err_info *info)
+{
+	return model_explain(c->models[scorer], c->rows + first * c->n_features, n, c->scratch, c->explanations[scorer], info);
+}
+
+static enum err
+predict_all(const struct contest *c, enum scorer scorer, size_t rows_a_call, struct err_info *info)
 {
 	enum err e = ERR_OK;
 
 	for (size_t row = 0; row < c->n_rows && e == ERR_OK; row += rows_a_call)
-		e = ask(c, scorer, row, c->n_rows - row < rows_a_call ? c->n_rows - row : rows_a_call, info);
+		e = predict(c, scorer, row, c->n_rows - row < rows_a_call ? c->n_rows - row : rows_a_call, info);
 	return e;
 }
 
@@ -279,16 +327,56 @@ static enum err
 compare_bits(const struct contest *c, const struct measure *measures, struct err_info *info)
 {
 	size_t width = c->n_outputs * sizeof *c->answers[0];
-	enum err e = ask_all(c, XGBOOST, ROWS_MIN, info);
+	enum err e = predict_all(c, XGBOOST, ROWS_MIN, info);
 
-	for (size_t m = 0; m < MEASURES && e == ERR_OK; m++) {
-		e = ask_all(c, FOREST, measures[m].rows_a_call, info);
+	for (size_t m = PREDICT_ONE; m <= PREDICT_BLOCK && e == ERR_OK; m++) {
+		e = predict_all(c, FOREST, measures[m].rows_a_call, info);
 		for (size_t row = 0; row < c->n_rows && e == ERR_OK; row++) {
 			const float *theirs = c->answers[XGBOOST] + row * c->n_outputs;
 			const float *ours = c->answers[FOREST] + row * c->n_outputs;
 			if (memcmp(ours, theirs, width) != 0)
 				e = err_set(info, ERR_MODEL_FAILED, "%s: made-up row %zu gives other bits than XGBoost's, %.9g and %.9g at first",
 							measures[m].what, row, (double)ours[0], (double)theirs[0]);
+		}
+	}
+	return e;
+}
+
+/* The last explanations of both: n_rows of them, the first of which is of row `first`. */
+static enum err
+compare_explained(const struct contest *c, size_t first, size_t n_rows, struct err_info *info)
+{
+	size_t width = c->n_features + 1;
+	size_t n = n_rows * c->n_numbers;
+
+	for (size_t i = 0; i < n; i += width) {
+		const float *theirs = c->explanations[XGBOOST] + i;
+		const float *ours = c->explanations[FOREST] + i;
+		float most = 0;
+		for (size_t k = 0; k < width; k++)
+			most = fmaxf(most, fabsf(theirs[k]));
+		for (size_t k = 0; k < width; k++)
+			if (!(fabsf(ours[k] - theirs[k]) <= EXPLAIN_TOLERANCE * most))
+				return err_set(info, ERR_MODEL_FAILED, "a contribution to made-up row %zu is %.9g, XGBoost's is %.9g",
+							   first + i / c->n_numbers, (double)ours[k], (double)theirs[k]);
+	}
+	return ERR_OK;
+}
+
+/* Some rows, in the ways that are measured; contributions may differ in roundings. */
+static enum err
+compare_explanations(const struct contest *c, const struct measure *measures, struct err_info *info)
+{
+	enum err e = ERR_OK;
+
+	for (size_t m = EXPLAIN_ONE; m <= EXPLAIN_BLOCK && e == ERR_OK; m++) {
+		size_t n = measures[m].rows_a_call;
+		for (size_t row = 0; row < COMPARED_ROWS && e == ERR_OK; row += n) {
+			e = explain(c, XGBOOST, row, n, info);
+			if (e == ERR_OK)
+				e = explain(c, FOREST, row, n, info);
+			if (e == ERR_OK)
+				e = compare_explained(c, row, n, info);
 		}
 	}
 	return e;
@@ -308,7 +396,7 @@ cpu_now_ns(void)
  * more, four more and so on.
  */
 static enum err
-time_scorer(const struct contest *c, enum scorer scorer, size_t rows_a_call, double *ns, struct err_info *info)
+time_scorer(const struct contest *c, const struct measure *m, enum scorer scorer, double *ns, struct err_info *info)
 {
 	uint64_t started = cpu_now_ns();
 	uint64_t taken = 0;
@@ -318,15 +406,15 @@ time_scorer(const struct contest *c, enum scorer scorer, size_t rows_a_call, dou
 
 	for (size_t more = 1; taken < SPAN_NS && e == ERR_OK; more *= 2) {
 		for (size_t i = 0; i < more && e == ERR_OK; i++) {
-			e = ask(c, scorer, row, rows_a_call, info);
-			row += rows_a_call;
-			if (c->n_rows - row < rows_a_call)
+			e = m->ask(c, scorer, row, m->rows_a_call, info);
+			row += m->rows_a_call;
+			if (c->n_rows - row < m->rows_a_call)
 				row = 0;
 		}
 		calls += more;
 		taken = cpu_now_ns() - started;
 	}
-	*ns = (double)taken / (double)(calls * rows_a_call);
+	*ns = (double)taken / (double)(calls * m->rows_a_call);
 	return e;
 }
 
@@ -354,7 +442,7 @@ run_measure(const struct contest *c, struct measure *m, struct err_info *info)
 		show_progress(m, i);
 		for (size_t turn = 0; turn < SCORERS && e == ERR_OK; turn++) {
 			enum scorer scorer = (i + turn) % SCORERS == 0 ? XGBOOST : FOREST;
-			e = time_scorer(c, scorer, m->rows_a_call, &m->pairs[i].ns[scorer], info);
+			e = time_scorer(c, m, scorer, &m->pairs[i].ns[scorer], info);
 		}
 	}
 	end_progress();
@@ -425,16 +513,21 @@ print_table(const struct contest *c, const struct measure *measures)
 	const struct model *m = c->models[FOREST];
 	char isas[64];
 
-	(void)printf("%s, version %s: %zu trees, %zu features; %zu different rows, %zu pairs, the same bits\n", model_name(m),
-				 model_version(m), forest_trees(model_forest(m)), c->n_features, c->n_rows, measures[0].n);
+	(void)printf("%s, version %s: %zu trees, %zu features; %zu different rows, %zu pairs, the same answers\n", model_name(m),
+				 model_version(m), forest_trees(model_forest(m)), c->n_features, c->n_rows,
+				 measures[PREDICT_ONE].n > 0 ? measures[PREDICT_ONE].n : measures[EXPLAIN_ONE].n);
 	(void)printf("instructions for blocks: %s (this processor has %s)\n\n", forest_isa_name(model_forest(m)),
 				 list_isas(", ", isas, sizeof isas));
-	(void)printf("%-22s %14s %14s   %s\n", "rows in a call", "XGBoost us/row", "forest us/row", "ratio, median (min-max)");
+	(void)printf("%-24s %14s %14s   %s\n", "", "XGBoost us/row", "forest us/row", "ratio, median (min-max)");
 	for (size_t i = 0; i < MEASURES; i++) {
+		if (measures[i].n == 0)
+			continue;
 		struct spread s = spread_of(&measures[i], ratio);
-		(void)printf("%-22zu %14.3f %14.3f   %.1f (%.1f-%.1f)\n", measures[i].rows_a_call,
-					 spread_of(&measures[i], xgboost_us).median, spread_of(&measures[i], forest_us).median, s.median, s.least,
-					 s.most);
+		char what[64];
+		(void)snprintf(what, sizeof what, "%s, %zu row%s a call", i < EXPLAIN_ONE ? "predict" : "explain", measures[i].rows_a_call,
+					   measures[i].rows_a_call > 1 ? "s" : "");
+		(void)printf("%-24s %14.3f %14.3f   %.1f (%.1f-%.1f)\n", what, spread_of(&measures[i], xgboost_us).median,
+					 spread_of(&measures[i], forest_us).median, s.median, s.least, s.most);
 	}
 }
 
@@ -464,33 +557,50 @@ print_json(const struct contest *c, const struct measure *measures)
 		model_name(m), model_version(m), forest_trees(model_forest(m)), c->n_features, c->n_rows, forest_isa_name(model_forest(m)),
 		list_isas("\",\"", isas, sizeof isas));
 	for (size_t i = 0; i < MEASURES; i++) {
-		(void)printf("%s", i > 0 ? "," : "");
-		print_measure(&measures[i]);
+		(void)printf("%s", i == EXPLAIN_ONE ? "],\"explanations\":[" : i % EXPLAIN_ONE > 0 && measures[i].n > 0 ? "," : "");
+		if (measures[i].n > 0)
+			print_measure(&measures[i]);
 	}
 	(void)printf("]}\n");
 }
 
 static enum err
+run_contest(const struct contest *c, const struct bench *o, struct measure *measures, struct err_info *info)
+{
+	static const char *const names[MEASURES] = {"one row a call", "blocks of rows", "explanations, one row a call",
+												"explanations, blocks of rows"};
+	const size_t rows_a_call[MEASURES] = {1, (size_t)o->rows, 1, EXPLAIN_ROWS};
+
+	for (size_t i = 0; i < MEASURES; i++) {
+		bool wanted = o->what != (i < EXPLAIN_ONE ? ONLY_EXPLAIN : ONLY_PREDICT);
+		measures[i].what = names[i];
+		measures[i].ask = i < EXPLAIN_ONE ? predict : explain;
+		measures[i].rows_a_call = rows_a_call[i];
+		measures[i].n = wanted ? (size_t)o->pairs : 0;
+	}
+	enum err e = o->what != ONLY_EXPLAIN ? compare_bits(c, measures, info) : ERR_OK;
+	if (e == ERR_OK && o->what != ONLY_PREDICT)
+		e = compare_explanations(c, measures, info);
+	for (size_t i = 0; i < MEASURES && e == ERR_OK; i++)
+		e = run_measure(c, &measures[i], info);
+	return e;
+}
+
+static enum err
 bench(const struct bench *o, struct err_info *info)
 {
-	struct pair pairs[MEASURES][PAIRS_MAX];
-	size_t n = (size_t)o->pairs;
-	struct measure measures[MEASURES] = {
-		{.what = "one row a call", .rows_a_call = 1, .pairs = pairs[0], .n = n},
-		{.what = "blocks of rows", .rows_a_call = (size_t)o->rows, .pairs = pairs[1], .n = n},
-	};
 	struct contest c = {0};
-	enum err e = contest_open(&c, o, info);
+	struct measure *measures = calloc(MEASURES, sizeof *measures);
+	enum err e = measures != NULL ? contest_open(&c, o, info) : err_set(info, ERR_OUT_OF_MEMORY, "no memory for the figures");
 
 	if (e == ERR_OK)
-		e = compare_bits(&c, measures, info);
-	for (size_t i = 0; i < MEASURES && e == ERR_OK; i++)
-		e = run_measure(&c, &measures[i], info);
+		e = run_contest(&c, o, measures, info);
 	if (e == ERR_OK)
 		(o->json ? print_json : print_table)(&c, measures);
 	if (e == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
 		e = err_set(info, ERR_FILE, "cannot write the figures");
 	contest_release(&c);
+	free(measures);
 	return e;
 }
 

@@ -88,7 +88,7 @@ class Scale:
         file.write_bytes(random_trees.model(trees, depth, FEATURES))
         try:
             scorer.run([stack.FUTAIE, "models", "import", name, file, "--models", store, "--promote", "--unproven"], IMPORT_S)
-            found = scorer.bench(store, name, PAIRS, "--rows", BLOCK_ROWS)
+            found = scorer.bench(store, name, PAIRS, "--rows", BLOCK_ROWS, "--what", "predict")
         finally:
             file.unlink()
             subprocess.run(["rm", "-rf", store / name], check=True)

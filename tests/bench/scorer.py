@@ -29,12 +29,13 @@ PARAMETERS = {"objective": "reg:squarederror", "tree_method": "hist", "max_bin":
 
 @dataclasses.dataclass
 class Size:
-    """A model, and how much faster than XGBoost it should be scored: one row in a call, and a block of rows."""
+    """A model, and how much faster than XGBoost it should be scored: one row in a call, and a block of rows; and explained, in both ways."""
 
     trees: int
     depth: int
     one_row: float
     block: float
+    explained: float = None
     found: dict = None      # what futaie bench --json has printed
 
     @property
@@ -43,7 +44,7 @@ class Size:
 
 
 def sizes():
-    return [Size(100, 6, 25, 5), Size(500, 8, None, 3), Size(1000, 6, None, 3)]
+    return [Size(100, 6, 25, 5, 5), Size(500, 8, None, 3), Size(1000, 6, None, 3)]
 
 
 class Bench:
@@ -77,17 +78,19 @@ class Bench:
     def figures(self, problem=""):
         found = []
         for size in self.sizes:
-            measures = size.found["measures"] if size.found else [{"rows": 1, "pairs": []}, {"rows": 4096, "pairs": []}]
-            for measure, target in zip(measures, (size.one_row, size.block)):
-                rows = "one row a call" if measure["rows"] == 1 else f"{measure['rows']:,} rows a call"
-                found.append(Figure(f"scorer, {rows}, {size.trees:,} trees of depth {size.depth}", "XGBoost's C API, one thread", "×",
-                                    [pair["ratio"] for pair in measure["pairs"]], target=target, problem=problem or self.skipped))
+            for what, measures, targets in (("scorer", "measures", (size.one_row, size.block)), ("explanations", "explanations", (size.explained, size.explained))):
+                for block, target in enumerate(targets):
+                    measure = size.found[measures][block] if size.found else {"rows": "some" if block else 1, "pairs": []}
+                    rows = "one row a call" if measure["rows"] == 1 else f"{measure['rows']:,} rows a call" if size.found else "rows in blocks"
+                    found.append(Figure(f"{what}, {rows}, {size.trees:,} trees of depth {size.depth}", "XGBoost's C API, one thread", "×",
+                                        [pair["ratio"] for pair in measure["pairs"]], target=target, problem=problem or self.skipped))
         return found
 
     def table(self):
-        head = ["trees", "depth", "rows a call", "XGBoost", "futaie", "instructions for blocks"]
-        rows = [[f"{size.trees:,}", str(size.depth), f"{measure['rows']:,}", figures.amount(measure["xgboost_us"], "µs"),
-                 figures.amount(measure["forest_us"], "µs"), size.found["isa"]] for size in self.sizes if size.found for measure in size.found["measures"]]
+        head = ["trees", "depth", "what", "rows a call", "XGBoost", "futaie", "instructions for blocks"]
+        rows = [[f"{size.trees:,}", str(size.depth), what, f"{measure['rows']:,}", figures.amount(measure["xgboost_us"], "µs"),
+                 figures.amount(measure["forest_us"], "µs"), size.found["isa"]]
+                for size in self.sizes if size.found for what, measures in (("predict", "measures"), ("explain", "explanations")) for measure in size.found[measures]]
         return figures.Table("The scorer in process: processor time a row, medians", head, rows, [self.skipped] if self.skipped else [
             f"{self.pairs} pairs, one thread, made-up rows between the trees' splits; XGBoost by the plain call XGBoosterPredictFromDense."])
 

@@ -29,12 +29,12 @@ def refusal(*words, status, **options):
 
 
 def test_table():
-    """futaie bench prints a line for single rows and one for blocks, with the instructions above, and no progress where nobody looks"""
+    """futaie bench prints lines for single rows and for blocks, predicted and explained, the instructions above, and no progress where nobody looks"""
     run = bench(*QUICK, CALIFORNIA)
     assert run.returncode == 0 and run.stderr == "", run
     assert re.search(r"^instructions for blocks: (portable|avx2|avx512) \(this processor has .*portable\)$", run.stdout, re.MULTILINE), run.stdout
-    for rows in (1, 64):
-        assert re.search(rf"^{rows} +[\d.]+ +[\d.]+ +[\d.]+ \([\d.]+-[\d.]+\)$", run.stdout, re.MULTILINE), run.stdout
+    for what in ("predict, 1 row", "predict, 64 rows", "explain, 1 row", "explain, 16 rows"):
+        assert re.search(rf"^{what} a call +[\d.]+ +[\d.]+ +[\d.]+ \([\d.]+-[\d.]+\)$", run.stdout, re.MULTILINE), run.stdout
 
 
 def test_json():
@@ -43,12 +43,20 @@ def test_json():
     assert (found["model"], found["version"], found["features"]) == (CALIFORNIA, "1", 8), found
     assert found["rows"] >= 4096 and found["trees"] > 100 and found["isa"] == found["isas"][0], found
     assert [measure["rows"] for measure in found["measures"]] == [1, 64], found
-    for measure in found["measures"]:
+    assert [measure["rows"] for measure in found["explanations"]] == [1, 16], found
+    for measure in found["measures"] + found["explanations"]:
         ratios = [pair["ratio"] for pair in measure["pairs"]]
         assert len(ratios) == 2, measure
         assert min(ratios) == measure["ratio_min"] <= measure["ratio"] <= measure["ratio_max"] == max(ratios), measure
         for pair in measure["pairs"]:
             assert pair["forest_us"] > 0 and pair["ratio"] == pytest.approx(pair["xgboost_us"] / pair["forest_us"], rel=1e-4), pair
+
+
+def test_one_of_both():
+    """bench --what measures predictions or explanations alone, and says nothing of the others"""
+    assert [len(figures("--what", "predict", CALIFORNIA)[what]) for what in ("measures", "explanations")] == [2, 0]
+    assert [len(figures("--what", "explain", CALIFORNIA)[what]) for what in ("measures", "explanations")] == [0, 2]
+    assert "predict," not in bench(*QUICK, "--what", "explain", CALIFORNIA).stdout
 
 
 def test_instructions():
@@ -75,7 +83,7 @@ def test_only_xgboost():
 
 @pytest.mark.parametrize("words, status", [
     ([], 2), ([CALIFORNIA, "more"], 2), (["--pairs", "0", CALIFORNIA], 2), (["--rows", "0", CALIFORNIA], 2), (["--rows", "100001", CALIFORNIA], 2),
-    (["--isa", "sse", CALIFORNIA], 2), (["no/such/form"], 2), (["nobody"], 1), ([f"{CALIFORNIA}/99"], 1)])
+    (["--isa", "sse", CALIFORNIA], 2), (["--what", "train", CALIFORNIA], 2), (["no/such/form"], 2), (["nobody"], 1), ([f"{CALIFORNIA}/99"], 1)])
 def test_wrong_use(words, status):
     """bench without a model, with two, with numbers out of range or of a model that is not there is refused with one sentence"""
     refusal(*words, status=status)
