@@ -1,4 +1,4 @@
-/* test_scorers.c - tests of model/forest with its ranks and verdicts: random models of many kinds, made through XGBoost, answer with XGBoost's bits */
+/* test_scorers.c - tests of model/forest with its ranks and verdicts: random models of many kinds, made through XGBoost, answer with XGBoost's bits and contributions */
 #include <math.h>
 
 #include "model/booster.h"
@@ -6,7 +6,13 @@
 #include "train/learner.h"
 #include "unit.h"
 
-enum { PARAMETERS_MAX = 8, TRAIN_ROWS = 3000, ROWS_MAX = 700, SPLITS_MAX = 200000 };
+enum { PARAMETERS_MAX = 8, TRAIN_ROWS = 3000, ROWS_MAX = 700, SPLITS_MAX = 200000, EXPLAINED_ROWS = 11 };
+
+/* How far a contribution may be from XGBoost's, over the largest of its row and output. */
+#define EXPLAIN_TOLERANCE 1e-5F
+
+/* How many trees a faster way takes. */
+enum taken { NONE, SOME, ALL };
 
 /* A kind of model, and what it is there for. */
 struct kind {
@@ -16,31 +22,149 @@ struct kind {
 	int digits; /* of the values: few make few splits */
 	int classes;
 	bool finite; /* XGBoost refuses infinities */
+	enum taken ranks;
+	enum taken verdicts;
+	enum taken levels;
+	float explained; /* how far XGBoost's own contributions are from the exact ones, if farther than EXPLAIN_TOLERANCE */
 	struct learner_parameter parameters[PARAMETERS_MAX];
 };
 
 static const struct kind kinds[] = {
-	{"one stump", 1, 1, 100, 0, false, {{"max_depth", "1"}}},
-	{"a leaf for a tree", 2, 9, 100, 0, false, {{"min_child_weight", "1e9"}}},
-	{"fewer trees than walks", 3, 5, 1000000, 0, false, {{"max_depth", "4"}}},
-	{"full trees of few splits", 4, 40, 60, 0, false, {{"max_depth", "6"}}},
-	{"more than 255 splits a feature", 2, 60, 1000000, 0, false, {{"max_depth", "6"}, {"tree_method", "exact"}}},
-	{"255 splits a feature", 3, 60, 1000000, 0, false, {{"max_depth", "8"}, {"tree_method", "hist"}, {"max_bin", "256"}}},
-	{"trees of more than 256 leaves", 5, 20, 1000000, 0, false, {{"max_depth", "12"}, {"min_child_weight", "0"}, {"lambda", "0"}}},
-	{"tall and thin trees",
-	 3,
-	 17,
-	 1000000,
-	 0,
-	 false,
-	 {{"tree_method", "hist"}, {"grow_policy", "lossguide"}, {"max_depth", "0"}, {"max_leaves", "30"}}},
-	{"more planes than a block has", 1500, 90, 100, 0, false, {{"max_depth", "5"}, {"colsample_bynode", "0.02"}}},
-	{"several trees a round", 4, 6, 1000, 0, false, {{"num_parallel_tree", "5"}, {"subsample", "0.5"}, {"max_depth", "5"}}},
-	{"classes, probabilities", 6, 10, 1000, 4, false, {{"objective", "multi:softprob"}, {"num_class", "4"}, {"max_depth", "4"}}},
-	{"classes, the best", 6, 7, 1000, 3, false, {{"objective", "multi:softmax"}, {"num_class", "3"}, {"max_depth", "5"}}},
-	{"yes or no", 6, 30, 1000, 2, false, {{"objective", "binary:logistic"}, {"max_depth", "5"}}},
-	{"counts", 4, 20, 1000, 5, false, {{"objective", "count:poisson"}, {"max_depth", "4"}}},
-	{"dart", 4, 25, 1000, 0, true, {{"booster", "dart"}, {"rate_drop", "0.3"}, {"max_depth", "4"}}},
+	{.what = "one stump",
+	 .n_features = 1,
+	 .rounds = 1,
+	 .digits = 100,
+	 .ranks = ALL,
+	 .verdicts = NONE,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "1"}}},
+	{.what = "a leaf for a tree",
+	 .n_features = 2,
+	 .rounds = 9,
+	 .digits = 100,
+	 .ranks = NONE,
+	 .verdicts = ALL,
+	 .levels = NONE,
+	 .parameters = {{"min_child_weight", "1e9"}}},
+	{.what = "fewer trees than walks",
+	 .n_features = 3,
+	 .rounds = 5,
+	 .digits = 1000000,
+	 .ranks = ALL,
+	 .verdicts = NONE,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "4"}}},
+	{.what = "full trees of few splits",
+	 .n_features = 4,
+	 .rounds = 40,
+	 .digits = 60,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "6"}}},
+	{.what = "more than 255 splits a feature",
+	 .n_features = 2,
+	 .rounds = 60,
+	 .digits = 1000000,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "6"}, {"tree_method", "exact"}}},
+	{.what = "255 splits a feature",
+	 .n_features = 3,
+	 .rounds = 60,
+	 .digits = 1000000,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "8"}, {"tree_method", "hist"}, {"max_bin", "256"}}},
+	{.what = "trees of more than 256 leaves",
+	 .n_features = 5,
+	 .rounds = 20,
+	 .digits = 1000000,
+	 .ranks = NONE,
+	 .verdicts = NONE,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "12"}, {"min_child_weight", "0"}, {"lambda", "0"}}},
+	{.what = "tall and thin trees",
+	 .n_features = 3,
+	 .rounds = 17,
+	 .digits = 1000000,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"tree_method", "hist"}, {"grow_policy", "lossguide"}, {"max_depth", "0"}, {"max_leaves", "30"}}},
+	{.what = "paths of many features",
+	 .n_features = 40,
+	 .rounds = 12,
+	 .digits = 1000000,
+	 .ranks = NONE,
+	 .verdicts = NONE,
+	 .levels = SOME,
+	 .explained = 2e-4F,
+	 .parameters =
+		 {{"max_depth", "22"}, {"min_child_weight", "0"}, {"lambda", "0"}, {"subsample", "0.3"}, {"colsample_bynode", "0.1"}}},
+	{.what = "more planes than a block has",
+	 .n_features = 1500,
+	 .rounds = 90,
+	 .digits = 100,
+	 .ranks = NONE,
+	 .verdicts = NONE,
+	 .levels = ALL,
+	 .parameters = {{"max_depth", "5"}, {"colsample_bynode", "0.02"}}},
+	{.what = "several trees a round",
+	 .n_features = 4,
+	 .rounds = 6,
+	 .digits = 1000,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"num_parallel_tree", "5"}, {"subsample", "0.5"}, {"max_depth", "5"}}},
+	{.what = "classes, probabilities",
+	 .n_features = 6,
+	 .rounds = 10,
+	 .digits = 1000,
+	 .classes = 4,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"objective", "multi:softprob"}, {"num_class", "4"}, {"max_depth", "4"}}},
+	{.what = "classes, the best",
+	 .n_features = 6,
+	 .rounds = 7,
+	 .digits = 1000,
+	 .classes = 3,
+	 .ranks = ALL,
+	 .verdicts = SOME,
+	 .levels = ALL,
+	 .parameters = {{"objective", "multi:softmax"}, {"num_class", "3"}, {"max_depth", "5"}}},
+	{.what = "yes or no",
+	 .n_features = 6,
+	 .rounds = 30,
+	 .digits = 1000,
+	 .classes = 2,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"objective", "binary:logistic"}, {"max_depth", "5"}}},
+	{.what = "counts",
+	 .n_features = 4,
+	 .rounds = 20,
+	 .digits = 1000,
+	 .classes = 5,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"objective", "count:poisson"}, {"max_depth", "4"}}},
+	{.what = "dart",
+	 .n_features = 4,
+	 .rounds = 25,
+	 .digits = 1000,
+	 .finite = true,
+	 .ranks = ALL,
+	 .verdicts = ALL,
+	 .levels = ALL,
+	 .parameters = {{"booster", "dart"}, {"rate_drop", "0.3"}, {"max_depth", "4"}}},
 };
 
 /* What one model is asked with. */
@@ -187,6 +311,80 @@ check_output(struct trial *t, enum booster_output output)
 	}
 }
 
+/* The same rows, explained so many a call; of EXPLAINED_ROWS. */
+static void
+check_explained(const struct trial *t, const float *rows, size_t rows_a_call, const float *expected, const char *by)
+{
+	size_t width = t->kind->n_features + 1;
+	size_t n_outputs = booster_shape(t->booster)->n_margins;
+	float tolerance = fmaxf(EXPLAIN_TOLERANCE, t->kind->explained);
+	size_t n = EXPLAINED_ROWS * n_outputs;
+	float *got = calloc(n * width, sizeof *got);
+	void *scratch = malloc(forest_explain_scratch(t->forest));
+
+	assert_true(got != NULL && scratch != NULL);
+	for (size_t row = 0; row < EXPLAINED_ROWS; row += rows_a_call)
+		forest_explain(t->forest, rows + row * t->kind->n_features,
+					   EXPLAINED_ROWS - row < rows_a_call ? EXPLAINED_ROWS - row : rows_a_call, scratch,
+					   got + row * n_outputs * width);
+	for (size_t i = 0; i < n; i++) {
+		float most = 0;
+		for (size_t k = 0; k < width; k++)
+			most = fmaxf(most, fabsf(expected[i * width + k]));
+		for (size_t k = 0; k < width; k++)
+			if (!(fabsf(got[i * width + k] - expected[i * width + k]) <= tolerance * most))
+				fail_msg("%s, %s, %zu rows a call: row and output %zu, feature %zu adds %.9g, with XGBoost %.9g", t->kind->what, by,
+						 rows_a_call, i, k, (double)got[i * width + k], (double)expected[i * width + k]);
+	}
+	free(scratch);
+	free(got);
+}
+
+/* XGBoost explains no infinities. */
+static void
+check_explanations(const struct trial *t)
+{
+	size_t n_cells = EXPLAINED_ROWS * t->kind->n_features;
+	float *rows = calloc(n_cells, sizeof *rows);
+	float *expected = calloc(EXPLAINED_ROWS * booster_shape(t->booster)->n_margins * (t->kind->n_features + 1), sizeof *expected);
+	struct err_info info;
+
+	assert_true(rows != NULL && expected != NULL);
+	for (size_t i = 0; i < n_cells; i++)
+		rows[i] = isinf(t->rows[i]) ? NAN : t->rows[i];
+	check_err(t->kind->what, booster_explain(t->booster, rows, EXPLAINED_ROWS, expected, &info), ERR_OK, &info);
+	for (int isa = 0; isa < RANKS_ISAS; isa++) {
+		if (!ranks_has_isa((enum ranks_isa)isa))
+			continue;
+		forest_use(t->forest, (enum ranks_isa)isa);
+		check_explained(t, rows, 1, expected, ranks_isa_name((enum ranks_isa)isa));
+		check_explained(t, rows, EXPLAINED_ROWS, expected, ranks_isa_name((enum ranks_isa)isa));
+	}
+	free(expected);
+	free(rows);
+}
+
+static void
+check_taken(const struct kind *k, const char *way, size_t n, size_t n_trees, enum taken expected)
+{
+	enum taken taken = n == 0 ? NONE : n < n_trees ? SOME : ALL;
+
+	if (taken != expected)
+		fail_msg("%s: %s take %zu of %zu trees", k->what, way, n, n_trees);
+}
+
+/* A kind that is scored in other ways than those that it is there for tests nothing. */
+static void
+check_ways(const struct kind *k, const struct forest *f)
+{
+	const struct forest_ways ways = forest_ways(f);
+	size_t n = forest_trees(f);
+
+	check_taken(k, "ranks", ways.ranks, n, k->ranks);
+	check_taken(k, "verdicts", ways.verdicts, n, k->verdicts);
+	check_taken(k, "levels", ways.levels, n, k->levels);
+}
+
 static void
 check_kind(const struct kind *k)
 {
@@ -199,6 +397,7 @@ check_kind(const struct kind *k)
 	train(k, &file);
 	check_err(k->what, booster_open(file.data, file.len, &t.booster, &info), ERR_OK, &info);
 	check_err(k->what, forest_open(file.data, file.len, &t.forest, &info), ERR_OK, &info);
+	check_ways(k, t.forest);
 	check_err(k->what, booster_caller_init(&t.caller, &info), ERR_OK, &info);
 	size_t width = booster_shape(t.booster)->n_margins + booster_shape(t.booster)->n_values;
 	t.rows = calloc(ROWS_MAX * k->n_features, sizeof *t.rows);
@@ -211,6 +410,7 @@ check_kind(const struct kind *k)
 		t.rows[i] = odd_value(&t, i % k->n_features, &random);
 	check_output(&t, BOOSTER_MARGIN);
 	check_output(&t, BOOSTER_VALUE);
+	check_explanations(&t);
 	free(t.splits);
 	free(t.got);
 	free(t.expected);
@@ -243,7 +443,8 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST("random models of every kind give XGBoost's bits, by all instructions, in batches of all sizes", all_kinds),
+		TEST("random models of every kind give XGBoost's bits and contributions, by all instructions, in batches of all sizes",
+			 all_kinds),
 		TEST("instructions have names, and the best are there", names_instructions),
 	};
 

@@ -1,40 +1,40 @@
 /* contributions.c - exact Shapley values of a forest's answers */
 #include "model/contributions.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/levels.h"
+#include "model/rule.h"
+
 enum {
-	BLOCK = 8,               /* rows at once */
-	STEP_MAX = 4,            /* points at once */
+	BLOCK = 8,               /* rows that go down a tree together */
 	DEPTH_MAX = 512,         /* most nodes on a path, and … */
-	FEATURES_MAX_PATH = 256, /* … most features that it asks for */
-	POINTS_MAX = FEATURES_MAX_PATH / 2,
-	LEVEL_NUMBERS = 4 /* of struct level */
+	FEATURES_MAX_PATH = 256, /* … most features that it asks for: twice the points of a rule */
+	LEVEL_NUMBERS = 4        /* of struct level */
 };
 
 /* No factor is 0, which it would be divided by: a share of no training row at all counts as this one. */
 #define TINY 1e-30F
 
-/* Gauss-Legendre's rule on 0 … 1 */
-struct rule {
-	float x[POINTS_MAX];
-	float weight[POINTS_MAX];
-};
-
 struct contributions {
 	float *means;       /* owned; of each output: the base margin and all trees' expectations */
 	struct rule *rules; /* owned; of 1, 2, … points */
 	size_t n_rules;
-	uint16_t *points; /* owned; of each tree's rule */
-	size_t depth;     /* of the deepest tree */
+	uint16_t *points;      /* owned; of each tree's rule */
+	size_t depth;          /* of the deepest tree */
+	struct levels *levels; /* owned; for the trees that it takes */
+	bool all_levels;       /* it takes all that are no leaf alone */
+	enum ranks_isa isa;
 };
 
-#define LANES 1
-#define TARGET
-#define NAMED(x) x##_alone
-#include "model/contributions_walk.h"
+/* The trees that are walked. */
+static bool
+is_walked(const struct contributions *c, size_t tree, bool walks_all)
+{
+	return c->points[tree] > 0 && (walks_all || !levels_has_tree(c->levels, tree)); /* without points it is a leaf alone */
+}
 
 #define LANES BLOCK
 #define TARGET
@@ -47,32 +47,6 @@ struct contributions {
 #define NAMED(x) x##_avx2
 #include "model/contributions_walk.h"
 #endif
-
-/* The roots of the Legendre polynomial of degree n by Newton's method from Chebyshev's guess (Abramowitz and Stegun, 25.4.29). */
-static void
-make_rule(struct rule *r, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		double x = cos(acos(-1.0) * ((double)i + 0.75) / ((double)n + 0.5));
-		double slope = 1;
-		for (int steps = 0; steps < 100; steps++) {
-			double before = 0;
-			double now = 1;
-			for (size_t k = 0; k < n; k++) {
-				double next = ((2.0 * (double)k + 1) * x * now - (double)k * before) / ((double)k + 1);
-				before = now;
-				now = next;
-			}
-			slope = (double)n * (x * now - before) / (x * x - 1);
-			double step = now / slope;
-			x -= step;
-			if (fabs(step) < 1e-15)
-				break;
-		}
-		r->x[i] = (float)((1 + x) / 2);
-		r->weight[i] = (float)(1 / ((1 - x * x) * slope * slope));
-	}
-}
 
 /* The tree's expectation over the training rows (XGBoost's FillNodeMeanValues), from the leaves upwards; `means` has room for its nodes. */
 static float
@@ -160,6 +134,16 @@ look_at_trees(struct contributions *c, const struct forest_view *v, struct err_i
 	return e;
 }
 
+static bool
+takes_all(const struct contributions *c, const struct forest_view *v)
+{
+	size_t tree = 0;
+
+	while (tree < v->n_trees && !is_walked(c, tree, false))
+		tree++;
+	return tree == v->n_trees;
+}
+
 static enum err
 make(struct contributions *c, const struct forest_view *v, struct err_info *info)
 {
@@ -176,7 +160,12 @@ make(struct contributions *c, const struct forest_view *v, struct err_info *info
 	if (c->rules == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory to explain %zu trees", v->n_trees);
 	for (size_t i = 0; i < c->n_rules; i++)
-		make_rule(&c->rules[i], i + 1);
+		rule_init(&c->rules[i], i + 1);
+	e = levels_open(v, &c->levels, info);
+	if (e != ERR_OK)
+		return e;
+	c->all_levels = takes_all(c, v);
+	contributions_use(c, ranks_best_isa());
 	return ERR_OK;
 }
 
@@ -202,25 +191,64 @@ contributions_free(struct contributions *c)
 	free(c->means);
 	free(c->rules);
 	free(c->points);
+	levels_free(c->levels);
 	free(c);
+}
+
+void
+contributions_use(struct contributions *c, enum ranks_isa isa)
+{
+	levels_use(c->levels, isa);
+	c->isa = isa;
+}
+
+bool
+contributions_has_levels(const struct contributions *c, size_t tree)
+{
+	return levels_has_tree(c->levels, tree);
+}
+
+size_t
+contributions_bytes(const struct contributions *c, const struct forest_view *forest)
+{
+	return sizeof *c + forest->n_groups * sizeof *c->means + c->n_rules * sizeof *c->rules + forest->n_trees * sizeof *c->points +
+		   levels_bytes(c->levels);
 }
 
 size_t
 contributions_scratch(const struct contributions *c, size_t n_features)
 {
-	return (2 * n_features + LEVEL_NUMBERS * (c->n_rules + STEP_MAX) * (c->depth + 1)) * BLOCK * sizeof(float);
+	size_t walk = (2 * n_features + LEVEL_NUMBERS * (c->n_rules + 1) * (c->depth + 1)) * BLOCK * sizeof(float);
+
+	return walk > levels_scratch(c->levels) ? walk : levels_scratch(c->levels);
+}
+
+static void
+walk_rows(const struct contributions *c, const struct forest_view *forest, const float *rows, size_t n_rows, bool all,
+		  void *scratch, float *out)
+{
+#ifdef __x86_64__
+	if (c->isa != RANKS_PORTABLE)
+		walk_avx2(c, forest, rows, n_rows, all, scratch, out);
+	else
+#endif
+		walk_portable(c, forest, rows, n_rows, all, scratch, out);
 }
 
 void
 contributions_explain(const struct contributions *c, const struct forest_view *forest, const float *rows, size_t n_rows,
 					  void *scratch, float *out)
 {
-	if (n_rows == 1)
-		explain_alone(c, forest, rows, n_rows, scratch, out);
-#ifdef __x86_64__
-	else if (__builtin_cpu_supports("avx2"))
-		explain_avx2(c, forest, rows, n_rows, scratch, out);
-#endif
-	else
-		explain_portable(c, forest, rows, n_rows, scratch, out);
+	const size_t width = forest->n_features + 1;
+	const bool walks_all = c->isa == RANKS_PORTABLE && n_rows >= BLOCK / 2; /* whose vectors of nodes are slow */
+
+	for (size_t i = 0; i < n_rows * forest->n_groups; i++) {
+		memset(out + i * width, 0, forest->n_features * sizeof *out);
+		out[i * width + forest->n_features] = c->means[i % forest->n_groups];
+	}
+	for (size_t i = 0; !walks_all && i < n_rows * forest->n_groups; i++)
+		levels_explain(c->levels, forest, c->rules, i % forest->n_groups, rows + i / forest->n_groups * forest->n_features, scratch,
+					   out + i * width);
+	if (walks_all || !c->all_levels)
+		walk_rows(c, forest, rows, n_rows, walks_all, scratch, out);
 }

@@ -1,26 +1,10 @@
 /* contributions_walk.h - LANES rows down all trees of an output; contributions.c includes it once for each number of lanes and set of instructions */
 
-/*
- * Of the includer: LANES; TARGET, the attribute that names the instructions; and NAMED(x), the name of a type or function. One row alone (LANES 1)
- * fills its vectors with STEP points of the rule; what is done with bits is right for its 0 and 1, too.
- */
-#if LANES == 1
-enum { NAMED(STEP) = 4 };
-typedef float NAMED(lanes);
-typedef int32_t NAMED(bits);
-typedef float NAMED(numbers) __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
-#define IS_NAN(cells)       isnan(cells)
-#define OF_POINTS(array, g) (((const NAMED(numbers) *)(const void *)(array))[g])
-#define OVER_POINTS(n)      ((n)[0] + (n)[1] + (n)[2] + (n)[3])
-#else
-enum { NAMED(STEP) = 1 };
+/* Of the includer: LANES; TARGET, the attribute that names the instructions; and NAMED(x), the name of a type or function. */
 typedef float NAMED(lanes) __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef int32_t NAMED(bits) __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
-typedef NAMED(lanes) NAMED(numbers);
-#define IS_NAN(cells)       ((cells) != (cells))
-#define OF_POINTS(array, g) ((array)[g])
-#define OVER_POINTS(n)      (n)
-#endif
+
+#define IS_NAN(cells) ((cells) != (cells))
 
 /* A feature that the path asks for, by the last edge that does. */
 struct NAMED(element) {
@@ -32,34 +16,34 @@ struct NAMED(element) {
 
 /* Of a node and the edge to it, a number for each row and point. */
 struct NAMED(level) {
-	NAMED(numbers) * factors;  /* of the edge's feature */
-	NAMED(numbers) * products; /* of the factors of all features of the path */
-	NAMED(numbers) * below;    /* the sum of value and product over the leaves below */
-	NAMED(numbers) * replaced; /* the part of it whose paths ask for the edge's feature again */
+	NAMED(lanes) * factors;  /* of the edge's feature */
+	NAMED(lanes) * products; /* of the factors of all features of the path */
+	NAMED(lanes) * below;    /* the sum of value and product over the leaves below */
+	NAMED(lanes) * replaced; /* the part of it whose paths ask for the edge's feature again */
 };
 
 /* Down one tree with LANES rows. */
-struct NAMED(walk) {
+struct NAMED(down) {
 	const struct forest_view *forest;
 	const struct forest_tree *tree;
 	const struct rule *rule;
-	size_t n_steps;             /* over the rule's points */
+	size_t n_points;            /* over the rule's points */
 	const NAMED(lanes) * cells; /* of each feature */
 	NAMED(lanes) * sums;        /* of each feature: what is to be found */
-	NAMED(numbers) * numbers;   /* of the levels */
+	NAMED(lanes) * numbers;     /* of the levels */
 	struct NAMED(element) path[FEATURES_MAX_PATH];
 };
 
-static inline TARGET struct NAMED(level) NAMED(level_at)(const struct NAMED(walk) * w, size_t depth)
+static inline TARGET struct NAMED(level) NAMED(level_at)(const struct NAMED(down) * w, size_t depth)
 {
-	NAMED(numbers) *first = w->numbers + LEVEL_NUMBERS * w->n_steps * depth;
+	NAMED(lanes) *first = w->numbers + LEVEL_NUMBERS * w->n_points * depth;
 
-	return (struct NAMED(level)){first, first + w->n_steps, first + 2 * w->n_steps, first + 3 * w->n_steps};
+	return (struct NAMED(level)){first, first + w->n_points, first + 2 * w->n_points, first + 3 * w->n_points};
 }
 
 /* All bits set in the lanes whose row goes right. */
 static inline TARGET void
-NAMED(ask_node)(const struct NAMED(walk) * w, size_t at, NAMED(bits) * right)
+NAMED(ask_node)(const struct NAMED(down) * w, size_t at, NAMED(bits) * right)
 {
 	const struct forest_node *node = &w->forest->nodes[at];
 	NAMED(lanes) cells = w->cells[node->feature & FOREST_FEATURE_MASK];
@@ -78,7 +62,7 @@ NAMED(ask_node)(const struct NAMED(walk) * w, size_t at, NAMED(bits) * right)
 }
 
 static size_t
-NAMED(find_feature)(const struct NAMED(walk) * w, size_t n, uint32_t feature)
+NAMED(find_feature)(const struct NAMED(down) * w, size_t n, uint32_t feature)
 {
 	size_t k = 0;
 
@@ -89,43 +73,43 @@ NAMED(find_feature)(const struct NAMED(walk) * w, size_t n, uint32_t feature)
 
 /* Goes down an edge: its factors, and the products with them in place of those that the feature had before, if it is asked for again. */
 static inline TARGET void
-NAMED(go_down)(const struct NAMED(walk) * w, const struct NAMED(element) * e, const struct NAMED(element) * before,
+NAMED(go_down)(const struct NAMED(down) * w, const struct NAMED(element) * e, const struct NAMED(element) * before,
 			   const struct NAMED(level) * above, const struct NAMED(level) * l)
 {
-	for (size_t g = 0; g < w->n_steps; g++) {
-		l->factors[g] = e->one * OF_POINTS(w->rule->x, g) + e->zero * (1 - OF_POINTS(w->rule->x, g)) + TINY;
+	for (size_t g = 0; g < w->n_points; g++) {
+		l->factors[g] = e->one * w->rule->x[g] + e->zero * (1 - w->rule->x[g]) + TINY;
 		l->products[g] = above->products[g] * l->factors[g];
-		l->replaced[g] = (NAMED(numbers)){0};
+		l->replaced[g] = (NAMED(lanes)){0};
 	}
 	if (before == NULL)
 		return;
 	const struct NAMED(level) old = NAMED(level_at)(w, before->level);
-	for (size_t g = 0; g < w->n_steps; g++)
+	for (size_t g = 0; g < w->n_points; g++)
 		l->products[g] /= old.factors[g];
 }
 
 /* Comes back: the edge's feature gets what the leaves below add to it, and the node above their sum. */
 static inline TARGET void
-NAMED(come_back)(const struct NAMED(walk) * w, const struct NAMED(element) * e, const struct NAMED(element) * before,
+NAMED(come_back)(const struct NAMED(down) * w, const struct NAMED(element) * e, const struct NAMED(element) * before,
 				 const struct NAMED(level) * above, const struct NAMED(level) * l)
 {
-	NAMED(numbers) found = {0};
+	NAMED(lanes) found = {0};
 
-	for (size_t g = 0; g < w->n_steps; g++) {
-		found += OF_POINTS(w->rule->weight, g) * (l->below[g] - l->replaced[g]) / l->factors[g];
+	for (size_t g = 0; g < w->n_points; g++) {
+		found += w->rule->weight[g] * (l->below[g] - l->replaced[g]) / l->factors[g];
 		above->below[g] += l->below[g];
 	}
-	w->sums[e->feature] += (e->one - e->zero) * OVER_POINTS(found);
+	w->sums[e->feature] += (e->one - e->zero) * found;
 	if (before == NULL)
 		return;
 	const struct NAMED(level) old = NAMED(level_at)(w, before->level);
-	for (size_t g = 0; g < w->n_steps; g++)
+	for (size_t g = 0; g < w->n_points; g++)
 		old.replaced[g] += l->below[g];
 }
 
 /* From an inner node on, with a path of n features and `depth` edges to it, whose level's products are made. */
 static TARGET void
-NAMED(visit)(struct NAMED(walk) * w, size_t at, size_t n, size_t depth)
+NAMED(visit)(struct NAMED(down) * w, size_t at, size_t n, size_t depth)
 {
 	const struct forest_node *node = &w->forest->nodes[at];
 	const struct NAMED(level) here = NAMED(level_at)(w, depth);
@@ -133,8 +117,8 @@ NAMED(visit)(struct NAMED(walk) * w, size_t at, size_t n, size_t depth)
 	uint32_t feature = node->feature & FOREST_FEATURE_MASK;
 	NAMED(bits) right;
 
-	for (size_t g = 0; g < w->n_steps; g++)
-		here.below[g] = (NAMED(numbers)){0};
+	for (size_t g = 0; g < w->n_points; g++)
+		here.below[g] = (NAMED(lanes)){0};
 	NAMED(ask_node)(w, at, &right);
 	size_t k = NAMED(find_feature)(w, n, feature);
 	const struct NAMED(element) before = k < n ? w->path[k] : (struct NAMED(element)){.one = (NAMED(lanes)){0} + 1, .zero = 1};
@@ -147,7 +131,7 @@ NAMED(visit)(struct NAMED(walk) * w, size_t at, size_t n, size_t depth)
 		w->path[k] = e;
 		NAMED(go_down)(w, &e, k < n ? &before : NULL, &here, &next);
 		if (forest_is_leaf(&w->forest->nodes[child]))
-			for (size_t g = 0; g < w->n_steps; g++)
+			for (size_t g = 0; g < w->n_points; g++)
 				next.below[g] = w->forest->values[child] * next.products[g];
 		else
 			NAMED(visit)(w, child, k < n ? n : n + 1, depth + 1);
@@ -158,7 +142,7 @@ NAMED(visit)(struct NAMED(walk) * w, size_t at, size_t n, size_t depth)
 
 /* LANES rows at most, one output. */
 static TARGET void
-NAMED(explain_lanes)(struct NAMED(walk) * w, const struct contributions *c, size_t group)
+NAMED(walk_lanes)(struct NAMED(down) * w, const struct contributions *c, size_t group, bool all)
 {
 	const struct forest_view *v = w->forest;
 
@@ -166,14 +150,14 @@ NAMED(explain_lanes)(struct NAMED(walk) * w, const struct contributions *c, size
 		w->sums[i] = (NAMED(lanes)){0};
 	for (size_t k = v->group_first[group]; k < v->group_first[group + 1]; k++) {
 		size_t tree = v->order[k];
-		if (c->points[tree] == 0) /* a leaf alone */
+		if (!is_walked(c, tree, all))
 			continue;
 		w->tree = &v->trees[tree];
-		w->n_steps = (c->points[tree] + NAMED(STEP) - 1U) / NAMED(STEP); /* points beyond the rule's have no weight */
+		w->n_points = c->points[tree];
 		w->rule = &c->rules[c->points[tree] - 1];
 		const struct NAMED(level) root = NAMED(level_at)(w, 0);
-		for (size_t g = 0; g < w->n_steps; g++)
-			root.products[g] = (NAMED(numbers)){0} + 1;
+		for (size_t g = 0; g < w->n_points; g++)
+			root.products[g] = (NAMED(lanes)){0} + 1;
 		NAMED(visit)(w, w->tree->first, 0, 0);
 	}
 }
@@ -186,37 +170,34 @@ NAMED(fill_cells)(NAMED(lanes) * cells, const float *rows, size_t n_rows, size_t
 			((float *)&cells[feature])[i] = rows[(i < n_rows ? i : 0) * n_features + feature];
 }
 
-/* All of n_rows rows; see contributions_explain(). */
+/* Adds what the walked trees give to n_rows rows; see contributions_explain(). */
 static TARGET void
-NAMED(explain)(const struct contributions *c, const struct forest_view *forest, const float *rows, size_t n_rows, void *scratch,
-			   float *out)
+NAMED(walk)(const struct contributions *c, const struct forest_view *forest, const float *rows, size_t n_rows, bool all,
+			void *scratch, float *out)
 {
 	size_t n = forest->n_features;
 	NAMED(lanes) *cells = scratch;
-	struct NAMED(walk) w;
+	struct NAMED(down) w;
 
 	w.forest = forest;
 	w.cells = cells;
 	w.sums = cells + n;
-	w.numbers = (NAMED(numbers) *)(void *)(cells + 2 * n);
+	w.numbers = (NAMED(lanes) *)(void *)(cells + 2 * n);
 	for (size_t row = 0; row < n_rows; row += LANES) {
 		size_t n_lanes = n_rows - row < LANES ? n_rows - row : LANES;
 		NAMED(fill_cells)(cells, rows + row * n, n_lanes, n);
 		for (size_t group = 0; group < forest->n_groups; group++) {
-			NAMED(explain_lanes)(&w, c, group);
+			NAMED(walk_lanes)(&w, c, group, all);
 			for (size_t i = 0; i < n_lanes; i++) {
 				float *to = out + ((row + i) * forest->n_groups + group) * (n + 1);
 				for (size_t feature = 0; feature < n; feature++)
-					to[feature] = ((const float *)&w.sums[feature])[i];
-				to[n] = c->means[group];
+					to[feature] += ((const float *)&w.sums[feature])[i];
 			}
 		}
 	}
 }
 
 #undef IS_NAN
-#undef OF_POINTS
-#undef OVER_POINTS
 #undef LANES
 #undef TARGET
 #undef NAMED

@@ -426,6 +426,8 @@ forest_use(struct forest *f, enum ranks_isa isa)
 {
 	if (f->ranks != NULL)
 		ranks_use(f->ranks, isa);
+	if (f->contributions != NULL)
+		contributions_use(f->contributions, isa);
 }
 
 const char *
@@ -482,14 +484,33 @@ forest_trees(const struct forest *f)
 	return f->n_trees;
 }
 
+struct forest_ways
+forest_ways(const struct forest *f)
+{
+	struct forest_ways ways = {0};
+
+	for (size_t i = 0; i < f->n_trees; i++) {
+		ways.ranks += f->ranks != NULL && ranks_has_tree(f->ranks, i);
+		ways.levels += f->contributions != NULL && contributions_has_levels(f->contributions, i);
+	}
+	for (size_t i = 0; f->verdicts != NULL && i + LANES <= f->n_trees; i += LANES)
+		ways.verdicts += verdicts_can_walk(f->verdicts, i) ? LANES : 0;
+	if (f->verdicts != NULL && f->n_groups == 1 && f->n_trees >= LANES && verdicts_can_walk(f->verdicts, f->n_trees - LANES))
+		ways.verdicts += f->n_trees % LANES; /* margin_of_row() */
+	return ways;
+}
+
 size_t
 forest_bytes(const struct forest *f)
 {
+	const struct forest_view v = view(f);
 	size_t covers = f->covers != NULL ? f->n_nodes * sizeof *f->covers : 0;
+	size_t contributions = f->contributions != NULL ? contributions_bytes(f->contributions, &v) : 0;
 
-	return sizeof *f + covers + f->n_nodes * (sizeof *f->nodes + sizeof *f->leaves) + f->n_groups * sizeof *f->group_first +
-		   f->n_trees * (sizeof *f->trees + sizeof *f->order) + f->n_sets * sizeof *f->sets + f->n_words * sizeof *f->words +
-		   (f->ranks != NULL ? ranks_bytes(f->ranks) : 0) + (f->verdicts != NULL ? verdicts_bytes(f->verdicts) : 0);
+	return sizeof *f + covers + contributions + f->n_nodes * (sizeof *f->nodes + sizeof *f->leaves) +
+		   f->n_groups * sizeof *f->group_first + f->n_trees * (sizeof *f->trees + sizeof *f->order) + f->n_sets * sizeof *f->sets +
+		   f->n_words * sizeof *f->words + (f->ranks != NULL ? ranks_bytes(f->ranks) : 0) +
+		   (f->verdicts != NULL ? verdicts_bytes(f->verdicts) : 0);
 }
 
 static void

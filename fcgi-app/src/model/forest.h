@@ -25,7 +25,7 @@
 struct forest;
 
 /* Counts up with every change of the code that scores: what an older one was proven to answer is to be proven again. */
-enum { FOREST_REVISION = 3 };
+enum { FOREST_REVISION = 4 };
 
 /*
  * What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, trees of more than 65,535 nodes, more than 64 MiB of categories); a damaged
@@ -34,7 +34,7 @@ enum { FOREST_REVISION = 3 };
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
 void forest_free(struct forest *f);
 
-/* Scores blocks with these instructions instead of the best that the processor has, which it must have; before others use the forest. */
+/* Scores blocks and explains with these instructions instead of the best that the processor has, which it must have; before others use the forest. */
 void forest_use(struct forest *f, enum ranks_isa isa);
 
 /* Name of the instructions that score blocks; "none" where no tree has ranks. */
@@ -49,6 +49,15 @@ const char *const *forest_feature_types(const struct forest *f);
 
 /* Compiled trees: one of vector leaves counts once for each output. */
 size_t forest_trees(const struct forest *f);
+
+/* How many of the trees each of the faster ways takes; the others are walked. For tests. */
+struct forest_ways {
+	size_t ranks;    /* blocks of rows */
+	size_t verdicts; /* single rows */
+	size_t levels;   /* contributions */
+};
+
+struct forest_ways forest_ways(const struct forest *f);
 
 /*
  * Calls `found` for every split: the column, and the number or, one by one, the categories that go right. For tests and proofs.
