@@ -1,4 +1,4 @@
-/* treefile.c - the trees of a model file, read and checked */
+/* treefile.c - the trees of a model file, read */
 #include "model/treefile.h"
 
 #include <limits.h>
@@ -8,6 +8,7 @@
 
 #include "model/features.h"
 #include "model/modelfile.h"
+#include "model/treecheck.h"
 
 #define LINEAR_MAX ((size_t)1 << 28) /* weights of gblinear */
 
@@ -27,8 +28,6 @@ struct arrays {
 	struct buf category_node;
 	struct buf category_from;
 	struct buf category_count;
-	struct buf order;   /* nodes still to be looked at, with their depth */
-	struct buf reached; /* a byte a node */
 	int64_t leaf_size;
 	bool has_types; /* split_type stands there, be it empty */
 };
@@ -37,6 +36,7 @@ struct reading {
 	struct modelfile file;
 	struct treefile_head *head;
 	struct arrays arrays;
+	struct treecheck check;
 	treefile_visit *visit;
 	void *context;
 	struct err_info *info;
@@ -311,25 +311,6 @@ take_arrays(struct reading *in, struct treefile_tree *t)
 	return ERR_OK;
 }
 
-/* Sets of categories lie within their array, side by side: so all of them are no longer than it. */
-static enum err
-check_sets(struct reading *in, const struct treefile_tree *t, size_t n_categories)
-{
-	uint64_t left = n_categories;
-
-	for (size_t i = 0; i < t->n_categorical; i++) {
-		if (i > 0 && t->category_node[i] <= t->category_node[i - 1])
-			return modelfile_fail(&in->file, "tree %zu: the nodes of its categories do not ascend", in->n_trees);
-		if (t->category_from[i] < 0 || t->category_count[i] < 0 || (uint64_t)t->category_from[i] > n_categories ||
-			(uint64_t)t->category_count[i] > n_categories - (uint64_t)t->category_from[i])
-			return modelfile_fail(&in->file, "tree %zu: the categories of set %zu are not in the file", in->n_trees, i);
-		if ((uint64_t)t->category_count[i] > left)
-			return modelfile_fail(&in->file, "tree %zu: sets share categories", in->n_trees);
-		left -= (uint64_t)t->category_count[i];
-	}
-	return ERR_OK;
-}
-
 /* Leaves of several values: XGBoost up to 3.1 has them among the weights of all nodes, since 3.2 apart, with their number for a right child. */
 static enum err
 take_vectors(struct reading *in, struct treefile_tree *t)
@@ -359,116 +340,19 @@ take_vectors(struct reading *in, struct treefile_tree *t)
 	return ERR_OK;
 }
 
-/* There is a set for each categorical node. */
 static enum err
-check_categories(struct reading *in, const struct treefile_tree *t)
+check_tree(struct reading *in, struct treefile_tree *t)
 {
-	size_t n_categories = in->arrays.categories.len / sizeof(int32_t);
-	size_t next = 0;
+	const struct arrays *a = &in->arrays;
+	struct treecheck *c = &in->check;
 
-	for (size_t i = 0; i < t->n; i++) {
-		bool inner = t->left[i] >= 0;
-		if (t->categorical == NULL || t->categorical[i] == 0 || !inner)
-			continue;
-		while (next < t->n_categorical && (size_t)t->category_node[next] < i && t->category_node[next] >= 0)
-			next++;
-		if (next == t->n_categorical || t->category_node[next] != (int32_t)i)
-			return modelfile_fail(&in->file, "tree %zu: node %zu asks for categories and has none", in->n_trees, i);
-	}
-	for (size_t i = 0; i < n_categories; i++)
-		if (t->categories[i] < 0 || t->categories[i] >= TREEFILE_CATEGORIES_MAX)
-			return modelfile_fail(&in->file, "tree %zu: the category %d is not from 0 to %d", in->n_trees, t->categories[i],
-								  TREEFILE_CATEGORIES_MAX - 1);
-	return check_sets(in, t, n_categories);
-}
-
-struct visit {
-	int32_t node;
-	int32_t depth;
-};
-
-/* A child that was not reached before, which is now. */
-static bool
-is_new(const struct treefile_tree *t, char *reached, int32_t child)
-{
-	if (child <= 0 || (size_t)child >= t->n || reached[child] != 0)
-		return false;
-	reached[child] = 1;
-	return true;
-}
-
-static enum err
-check_node(struct reading *in, const struct treefile_tree *t, const struct visit *v)
-{
-	int32_t left = t->left[v->node];
-	int32_t right = t->right[v->node];
-	char *reached = in->arrays.reached.data;
-
-	if (!is_new(t, reached, left) || !is_new(t, reached, right))
-		return modelfile_fail(&in->file, "tree %zu: node %d has the children %d and %d, of %zu nodes that have one parent each",
-							  in->n_trees, v->node, left, right, t->n);
-	if (t->feature[v->node] < 0 || (size_t)t->feature[v->node] >= in->head->n_features)
-		return modelfile_fail(&in->file, "tree %zu: node %d asks for feature %d of %zu", in->n_trees, v->node, t->feature[v->node],
-							  in->head->n_features);
-	if (v->depth == TREEFILE_DEPTH_MAX)
-		return modelfile_fail(&in->file, "tree %zu is deeper than %d", in->n_trees, TREEFILE_DEPTH_MAX);
-	return ERR_OK;
-}
-
-/* Nothing is asked of the parents here, but XGBoost looks each of them up. */
-static enum err
-check_parents(struct reading *in, const struct treefile_tree *t)
-{
-	const int32_t *parent = array(&in->arrays.parent);
-
-	for (size_t i = 1; i < in->arrays.parent.len / sizeof *parent; i++)
-		if (parent[i] < 0 || (size_t)parent[i] >= t->n)
-			return modelfile_fail(&in->file, "tree %zu: node %zu has the parent %d, of %zu nodes", in->n_trees, i, parent[i], t->n);
-	return ERR_OK;
-}
-
-/* Several leaves may not share their values: a small file would make a large forest. */
-static enum err
-check_leaf(struct reading *in, const struct treefile_tree *t, int32_t leaf, size_t n_leaves)
-{
-	if (t->vector == NULL)
-		return ERR_OK;
-	size_t n_vectors = in->arrays.leaf_weights.len / sizeof(float) / t->n_leaf_values;
-	if (n_leaves > n_vectors || t->vector[leaf] < 0 || (size_t)t->vector[leaf] >= n_vectors)
-		return modelfile_fail(&in->file, "tree %zu: the values of leaf %d are not among the %zu of leaf_weights", in->n_trees, leaf,
-							  n_vectors);
-	return ERR_OK;
-}
-
-/* Every node is reached once from the root, so that there are no circles; some files keep nodes that were pruned and are not reached. */
-static enum err
-check_shape(struct reading *in, struct treefile_tree *t)
-{
-	struct buf *order = &in->arrays.order;
-	struct buf *reached = &in->arrays.reached;
-	size_t n_leaves = 0;
-	enum err e = ERR_OK;
-
-	buf_reset(order);
-	buf_reset(reached);
-	buf_add(order, &(const struct visit){0, 0}, sizeof(struct visit));
-	if (!buf_ok(order) || !buf_reserve(reached, t->n))
-		return out_of_memory(in);
-	memset(reached->data, 0, t->n);
-	for (size_t seen = 0; e == ERR_OK && buf_ok(order) && seen < order->len / sizeof(struct visit); seen++) {
-		struct visit v;
-		memcpy(&v, order->data + seen * sizeof v, sizeof v);
-		if ((size_t)v.depth > t->depth)
-			t->depth = (size_t)v.depth;
-		if (t->left == NULL || t->left[v.node] == -1) {
-			e = check_leaf(in, t, v.node, ++n_leaves);
-			continue;
-		}
-		e = check_node(in, t, &v);
-		buf_add(order, &(const struct visit){t->left[v.node], v.depth + 1}, sizeof v);
-		buf_add(order, &(const struct visit){t->right[v.node], v.depth + 1}, sizeof v);
-	}
-	return e == ERR_OK && !buf_ok(order) ? out_of_memory(in) : e;
+	c->n_features = in->head->n_features;
+	c->number = in->n_trees;
+	c->parents = array(&a->parent);
+	c->n_parents = a->parent.len / sizeof(int32_t);
+	c->n_categories = a->categories.len / sizeof(int32_t);
+	c->n_vectors = a->leaf_weights.len / sizeof(float) / t->n_leaf_values;
+	return treecheck_tree(c, t);
 }
 
 static enum err
@@ -516,11 +400,7 @@ read_tree(struct reading *in)
 	if (e == ERR_OK)
 		e = take_vectors(in, &tree);
 	if (e == ERR_OK)
-		e = check_shape(in, &tree);
-	if (e == ERR_OK)
-		e = check_parents(in, &tree);
-	if (e == ERR_OK)
-		e = check_categories(in, &tree);
+		e = check_tree(in, &tree);
 	if (e == ERR_OK && in->visit != NULL)
 		e = in->visit(in->context, in->n_trees, &tree, in->info);
 	in->n_trees++;
@@ -822,8 +702,6 @@ arrays_init(struct arrays *a)
 	buf_init(&a->category_node, most);
 	buf_init(&a->category_from, most);
 	buf_init(&a->category_count, most);
-	buf_init(&a->order, most);
-	buf_init(&a->reached, TREEFILE_NODES_MAX);
 }
 
 static void
@@ -843,8 +721,6 @@ arrays_release(struct arrays *a)
 	buf_release(&a->category_node);
 	buf_release(&a->category_from);
 	buf_release(&a->category_count);
-	buf_release(&a->order);
-	buf_release(&a->reached);
 }
 
 /* Reads all that `in` names; the head is to be released in any case. */
@@ -862,11 +738,13 @@ read_all(struct reading *in, const void *bytes, size_t len)
 	buf_init(&head->groups, most);
 	buf_init(&head->weights, most);
 	arrays_init(&in->arrays);
+	treecheck_init(&in->check, &in->file);
 	buf_init(&in->linear, LINEAR_MAX * sizeof(float));
 	enum err e = modelfile_init(&in->file, bytes, len, in->info);
 	if (e == ERR_OK)
 		e = read_file(in);
 	arrays_release(&in->arrays);
+	treecheck_release(&in->check);
 	buf_release(&in->linear);
 	return e;
 }
