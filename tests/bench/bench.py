@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 
 import figures                          # noqa: E402
 import loads                            # noqa: E402
+import memory                           # noqa: E402
 import predict                          # noqa: E402
 import scorer                           # noqa: E402
 import servers                          # noqa: E402
@@ -78,12 +79,13 @@ class Bench:
         self.comparisons = [loads.Comparison(plan, options, self.attempt, progress) for plan in loads.PLANS]
         self.scorer = scorer.Bench(pairs=options.pairs, progress=progress)
         self.batch = predict.Bench(runs=options.runs, progress=progress)
+        self.peak = memory.Bench(progress=progress)
         self.training = train.Bench(progress=progress)
 
     def seconds_most(self):
         """After which something hangs."""
         return int(FIXED_S + sum(comparison.seconds() for comparison in self.comparisons) + self.options.runs * PREDICT_S + self.scorer.seconds_most +
-                   2 * train.RUNS * TRAIN_S)
+                   2 * train.RUNS * TRAIN_S + self.peak.seconds_most)
 
     def run(self):
         servers.FOLDER.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ class Bench:
             comparison.run()
             self.figures += comparison.figures(self.why)
         self.figures += self.start_figures() + self.memory_figures()
-        for name, part in (("scorer", self.scorer), ("predict", self.batch), ("train", self.training)):
+        for name, part in (("scorer", self.scorer), ("peak", self.peak), ("predict", self.batch), ("train", self.training)):
             self.attempt(name, part.run)
             self.figures += part.figures(self.problems.get(name, ""))
         progress("")
@@ -139,7 +141,7 @@ class Bench:
     def data(self):
         return {"options": vars(self.options), "processors": os.cpu_count(), "figures": [figure.as_json() for figure in self.figures],
                 "loads": {comparison.plan.name: comparison.data() for comparison in self.comparisons}, "memory_mb": self.memory(),
-                "scorer": self.scorer.data(), "predict": self.batch.data(), "train": self.training.data(), "problems": self.problems}
+                "scorer": self.scorer.data(), "predict": self.batch.data(), "train": self.training.data(), "peak": self.peak.data(), "problems": self.problems}
 
     def complete(self):
         return not self.problems and all(figure.values or figure.problem in filter(None, (self.scorer.skipped, self.training.skipped)) for figure in self.figures)

@@ -1,6 +1,10 @@
 /* test_buf.c - tests of base/buf: growth, the maximum, and the failed flag */
 #include "base/buf.h"
 
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "unit.h"
 
 static void
@@ -200,6 +204,35 @@ zeroed_struct(void **state)
 	buf_release(&b);
 }
 
+static void
+gives_back_what_was_read(void **state)
+{
+	enum { SIZE = 1 << 20, READ = 300001 };
+	struct buf b;
+	unsigned char resident[SIZE / 4096 + 2];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	(void)state;
+	buf_init(&b, SIZE);
+	buf_give_back(&b, 0);
+	for (size_t i = 0; i < SIZE; i++)
+		buf_char(&b, (char)i);
+	buf_give_back(&b, 1);
+	assert_int_equal(b.data[0], 0);
+	assert_int_equal(b.data[1], 1);
+	buf_give_back(&b, READ);
+	assert_int_equal(b.len, SIZE);
+	for (size_t i = READ; i < SIZE; i++)
+		assert_int_equal(b.data[i], (char)i);
+	char *first = b.data + page - (uintptr_t)b.data % page;
+	size_t n = (size_t)(b.data + READ - first) / page;
+	assert_true(n > READ / page - 2);
+	assert_int_equal(mincore(first, n * page, resident), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(resident[i] & 1, 0);
+	buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -213,6 +246,7 @@ main(void)
 		TEST("a formatted text that is too long fails as a whole", printf_too_long),
 		TEST("a reset keeps the memory", reset_keeps_the_memory),
 		TEST("a shrink gives back more than it may keep, and no less", shrink),
+		TEST("bytes that were read go back to the system by whole pages, and those behind them stay", gives_back_what_was_read),
 		TEST("the text of an empty buffer is the empty string", peek_of_nothing),
 		TEST("a zeroed buffer refuses appends and may be released twice", zeroed_struct),
 	};

@@ -427,12 +427,45 @@ sets_of_categories(void **state)
 	free(text);
 }
 
+/* The shipped model, which is large enough that its file goes back to the system in several pieces; and one that is no model. */
+static void
+opens_a_file_for_the_last_time(void **state)
+{
+	static const float row[] = {8.3252F, 41, 6.9841F, 1.02381F, 322, 2.5556F, 37.88F, -122.23F};
+	struct buf file;
+	struct forest *kept;
+	struct forest *f;
+	struct err_info info;
+	float expected;
+	float got;
+
+	(void)state;
+	buf_init(&file, 64 << 20);
+	assert_err(files_read("models/california-housing/1/model.ubj", &file, &info), ERR_OK, &info);
+	assert_true(file.len > 1 << 20);
+	assert_err(forest_open(file.data, file.len, &kept, &info), ERR_OK, &info);
+	assert_err(forest_open_last(&file, &f, &info), ERR_OK, &info);
+	assert_null(file.data);
+	forest_predict(kept, BOOSTER_MARGIN, row, 1, &expected);
+	forest_predict(f, BOOSTER_MARGIN, row, 1, &got);
+	assert_int_equal(unit_bits(got), unit_bits(expected));
+	assert_int_equal(forest_bytes(f), forest_bytes(kept));
+	forest_free(f);
+	forest_free(kept);
+	buf_init(&file, 100);
+	buf_str(&file, "{}");
+	assert_err(forest_open_last(&file, &f, &info), ERR_BAD_MODEL, &info);
+	assert_null(file.data);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST("every fixture of trees answers with XGBoost's bits, in a batch and alone, also rows of odd numbers",
 			 answers_as_xgboost),
+		TEST("a file that is opened for the last time gives the same forest, and is released in any case",
+			 opens_a_file_for_the_last_time),
 		TEST("a damaged file is refused or does no harm", takes_no_harm),
 		TEST("a member that stands twice is refused", refuses_members_twice),
 		TEST("a tree that lacks an array does not get that of the tree before", refuses_trees_without_arrays),

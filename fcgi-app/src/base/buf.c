@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { BUF_FIRST_CAP = 256 };
 
@@ -63,6 +65,17 @@ buf_reserve(struct buf *b, size_t extra)
 	b->data = data;
 	b->cap = cap;
 	return true;
+}
+
+void
+buf_give_back(struct buf *b, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)b->data + page - 1) / page * page; /* the allocator's own may lie before it */
+	uintptr_t end = ((uintptr_t)b->data + n) / page * page;
+
+	if (b->data != NULL && end > first)
+		(void)madvise(b->data + (first - (uintptr_t)b->data), end - first, MADV_DONTNEED);
 }
 
 void

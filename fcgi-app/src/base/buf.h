@@ -30,6 +30,12 @@ void buf_shrink(struct buf *b, size_t keep);
 /* Makes room for `extra` more bytes; false (and `failed`) where that is over the maximum or memory is short. */
 bool buf_reserve(struct buf *b, size_t extra);
 
+/*
+ * Gives the memory of the first `n` bytes back to the system while the buffer lives, as far as whole pages go: for bytes that nobody reads any more. What they hold
+ * from here on is not known.
+ */
+void buf_give_back(struct buf *b, size_t n);
+
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_str(struct buf *b, const char *text);
 void buf_integer(struct buf *b, long long value);

@@ -29,21 +29,21 @@ make_scorers(struct forest *f, struct err_info *info)
 	e = ranks_open(&v, &splits, &f->ranks, info);
 	if (e == ERR_OK)
 		e = verdicts_open(&v, &splits, &f->verdicts, info);
-	if (e == ERR_OK && f->covers != NULL)
-		e = contributions_open(&v, &f->contributions, info);
 	splits_release(&splits);
-	return e;
+	return e == ERR_OK && f->covers != NULL ? contributions_open(&v, &f->contributions, info) : e;
 }
 
-enum err
-forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info)
+static enum err
+open_forest(const void *bytes, size_t len, struct buf *last, struct forest **out, struct err_info *info)
 {
 	struct forest *f = calloc(1, sizeof *f);
 
 	*out = NULL;
 	if (f == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for a forest");
-	enum err e = forest_build(f, bytes, len, info);
+	enum err e = forest_build(f, bytes, len, last, info);
+	if (last != NULL)
+		buf_release(last);
 	if (e == ERR_OK)
 		e = make_scorers(f, info);
 	if (e != ERR_OK) {
@@ -52,6 +52,21 @@ forest_open(const void *bytes, size_t len, struct forest **out, struct err_info 
 	}
 	*out = f;
 	return ERR_OK;
+}
+
+enum err
+forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info)
+{
+	return open_forest(bytes, len, NULL, out, info);
+}
+
+enum err
+forest_open_last(struct buf *file, struct forest **out, struct err_info *info)
+{
+	enum err e = open_forest(file->data, file->len, file, out, info);
+
+	buf_release(file);
+	return e;
 }
 
 void

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "model/booster.h"
 #include "model/ranks.h"
@@ -32,6 +33,9 @@ enum { FOREST_REVISION = 4 };
  * file ERR_BAD_MODEL.
  */
 enum err forest_open(const void *bytes, size_t len, struct forest **out, struct err_info *info);
+
+/* The same for a file that nobody needs any more: its memory goes back to the system while the trees are read, and it is released in any case. */
+enum err forest_open_last(struct buf *file, struct forest **out, struct err_info *info);
 void forest_free(struct forest *f);
 
 /* Scores blocks and explains with these instructions instead of the best that the processor has, which it must have; before others use the forest. */

@@ -9,8 +9,9 @@
 #include "model/treefile.h"
 
 enum {
-	NODES_MAX = 65535,  /* of a tree */
-	WORDS_MAX = 1 << 24 /* of all sets: one of a large category takes 2 MiB, and four bytes in the file */
+	NODES_MAX = 65535,     /* of a tree */
+	GIVEN_BYTES = 1 << 18, /* of the file, at once */
+	WORDS_MAX = 1 << 24    /* of all sets: one of a large category takes 2 MiB, and four bytes in the file */
 };
 
 /* Its arrays grow while the file is read, and are cut to size then. */
@@ -24,7 +25,9 @@ struct builder {
 	size_t output;   /* with vector leaves: whose values are taken */
 	uint32_t *order; /* owned; the file's nodes in the order of ours */
 	size_t cap_order;
-	bool no_covers; /* some tree has none */
+	bool no_covers;   /* some tree has none */
+	struct buf *file; /* borrowed; NULL where its memory is not to be given back … */
+	size_t given;     /* … and how much of it was */
 };
 
 /* Room for `more` elements of `size` behind the first n. */
@@ -205,6 +208,10 @@ add_tree(void *context, size_t number, const struct treefile_tree *t, struct err
 		tree.categorical = sets;
 		f->trees[f->n_trees++] = tree;
 	}
+	if (b->file != NULL && t->file_read >= b->given + GIVEN_BYTES) {
+		b->given = t->file_read;
+		buf_give_back(b->file, b->given);
+	}
 	return e;
 }
 
@@ -315,10 +322,10 @@ cut_to_size(struct builder *b)
 }
 
 enum err
-forest_build(struct forest *f, const void *bytes, size_t len, struct err_info *info)
+forest_build(struct forest *f, const void *bytes, size_t len, struct buf *last, struct err_info *info)
 {
 	struct treefile_head head;
-	struct builder b = {.f = f};
+	struct builder b = {.f = f, .file = last};
 	enum err e = treefile_read(bytes, len, &head, add_tree, &b, info);
 
 	free(b.order);

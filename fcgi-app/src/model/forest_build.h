@@ -66,9 +66,9 @@ forest_view(const struct forest *f)
 }
 
 /*
- * Reads a model file, and fills the zeroed forest in, but for what it is scored with in faster ways. On failure, for which see forest_open(), it holds what it had got
+ * Reads a model file, whose memory it may give back where `last` is not NULL but the buffer that has it, and fills the zeroed forest in, but for what it is scored with in faster ways. On failure, for which see forest_open(), it holds what it had got
  * to: forest_free() frees that.
  */
-enum err forest_build(struct forest *f, const void *bytes, size_t len, struct err_info *info);
+enum err forest_build(struct forest *f, const void *bytes, size_t len, struct buf *last, struct err_info *info);
 
 #endif

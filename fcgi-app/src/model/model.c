@@ -256,7 +256,7 @@ load_file(struct model *m, const char *dir, enum model_scorer scorer, struct err
 			e = err_set(info, ERR_SHA256_MISMATCH, "%s: the sha256 is %s, but the manifest says %s: the file was changed or cut",
 						path, sha256, m->manifest.sha256);
 		else if (scorer == MODEL_FOREST)
-			e = forest_open(bytes.data, bytes.len, &m->forest, info);
+			e = forest_open_last(&bytes, &m->forest, info);
 		else if ((e = treefile_check(bytes.data, bytes.len, booster_library_version(library), info)) == ERR_OK)
 			e = booster_open(bytes.data, bytes.len, &m->booster, info);
 	}

@@ -401,6 +401,7 @@ read_tree(struct reading *in)
 		e = take_vectors(in, &tree);
 	if (e == ERR_OK)
 		e = check_tree(in, &tree);
+	tree.file_read = (size_t)(in->file.p - in->file.start);
 	if (e == ERR_OK && in->visit != NULL)
 		e = in->visit(in->context, in->n_trees, &tree, in->info);
 	in->n_trees++;

@@ -62,7 +62,8 @@ struct treefile_tree {
 	const int64_t *category_count;
 	const int32_t *categories; /* that go right, each below TREEFILE_CATEGORIES_MAX */
 	size_t n_categorical;
-	size_t depth; /* of the deepest leaf; 0 where the root is one */
+	size_t depth;     /* of the deepest leaf; 0 where the root is one */
+	size_t file_read; /* bytes of the file up to the end of the tree, which are not read again */
 };
 
 /* What a leaf adds to an output; to the only one that it adds to where n_leaf_values is 1. */
