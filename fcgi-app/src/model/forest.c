@@ -11,7 +11,8 @@
 
 enum {
 	LANES = FOREST_WALKS,
-	BLOCK_MIN = 16 /* rows of which a block is worth its ranks */
+	BLOCK_MIN = 16,                      /* rows of which a block is worth its ranks */
+	MARGINS_MAX = 4 * FOREST_CLASSES_MAX /* that wait to become classes */
 };
 
 /* The lanes' walks lie side by side in registers only where their loop is unrolled. */
@@ -385,20 +386,34 @@ margins(const struct forest *f, const float *rows, size_t n_rows, float *out)
 	}
 }
 
+/* Many margins of a row become one class: as many rows at once as a block has, or fewer, whose margins fit. */
+static void
+classes(const struct forest *f, const float *rows, size_t n_rows, float *out)
+{
+	float sums[MARGINS_MAX];
+	size_t most = MARGINS_MAX / f->n_groups < RANKS_ROWS ? MARGINS_MAX / f->n_groups : RANKS_ROWS;
+
+	while (n_rows > 0) {
+		size_t n = n_rows < most ? n_rows : most;
+		margins(f, rows, n, sums);
+		for (size_t i = 0; i < n; i++)
+			out[i] = transform_class(sums + i * f->n_groups, f->n_groups);
+		rows += n * f->n_features;
+		out += n;
+		n_rows -= n;
+	}
+}
+
 void
 forest_predict(const struct forest *f, enum booster_output output, const float *rows, size_t n_rows, float *out)
 {
-	if (output == BOOSTER_MARGIN || !transform_is_class(f->transform)) {
-		margins(f, rows, n_rows, out);
-		if (output == BOOSTER_VALUE)
-			transform_apply(f->transform, out, n_rows, f->n_groups);
+	if (output == BOOSTER_VALUE && transform_is_class(f->transform)) {
+		classes(f, rows, n_rows, out);
 		return;
 	}
-	for (size_t i = 0; i < n_rows; i++) { /* many margins become one class */
-		float sums[FOREST_CLASSES_MAX];
-		margins_of_row(f, rows + i * f->n_features, sums);
-		out[i] = transform_class(sums, f->n_groups);
-	}
+	margins(f, rows, n_rows, out);
+	if (output == BOOSTER_VALUE)
+		transform_apply(f->transform, out, n_rows, f->n_groups);
 }
 
 bool
