@@ -13,9 +13,11 @@
 #include "model/treefile.h"
 
 enum {
-	ROWS_MAX = 130,      /* a block and a bit */
-	CELLS_MAX = 1 << 17, /* of a matrix: wider models are asked for fewer rows */
-	SPLITS_MAX = 512     /* that get a cell of their own */
+	ROWS_MAX = 130,         /* a block and a bit */
+	CELLS_MAX = 1 << 17,    /* of a matrix: wider models are asked for fewer rows */
+	SPLITS_MAX = 512,       /* that get a cell of their own */
+	EXPLAIN_ROWS = 9,       /* or fewer: no more … */
+	EXPLAINED_MAX = 1 << 20 /* … numbers than these */
 };
 
 /* A matrix, and where the next split's number is put. */
@@ -90,6 +92,28 @@ ask(struct forest *f, const struct matrix *m, enum booster_output output, size_t
 	free(a.other);
 }
 
+/* Contributions by all instructions, alone and in a block; covers may be anything, so that only harm would show. */
+static void
+explain(struct forest *f, const struct matrix *m, size_t n_outputs)
+{
+	size_t a_row = n_outputs * (m->width + 1);
+	size_t n_rows = EXPLAINED_MAX / a_row < EXPLAIN_ROWS ? EXPLAINED_MAX / a_row : EXPLAIN_ROWS;
+
+	if (!forest_can_explain(f) || n_rows == 0 || n_rows > m->n_rows)
+		return;
+	float *out = fuzz_alloc(n_rows * a_row * sizeof *out);
+	void *scratch = fuzz_alloc(forest_explain_scratch(f));
+	for (int isa = RANKS_PORTABLE; isa < RANKS_ISAS; isa++) {
+		if (!ranks_has_isa((enum ranks_isa)isa))
+			continue;
+		forest_use(f, (enum ranks_isa)isa);
+		forest_explain(f, m->cells, n_rows, scratch, out);
+		forest_explain(f, m->cells, 1, scratch, out);
+	}
+	free(scratch);
+	free(out);
+}
+
 static void
 ask_all(struct forest *f)
 {
@@ -102,6 +126,7 @@ ask_all(struct forest *f)
 	fill(&m, f);
 	ask(f, &m, BOOSTER_MARGIN, shape->n_margins);
 	ask(f, &m, BOOSTER_VALUE, shape->n_values);
+	explain(f, &m, shape->n_margins);
 	free(m.cells);
 }
 
@@ -110,6 +135,7 @@ struct walk {
 	const struct treefile_head *head;
 	const struct treefile_tree *tree;
 	bool *seen; /* owned; of each node */
+	size_t n_leaves;
 };
 
 static void
@@ -126,16 +152,36 @@ check_set(const struct treefile_tree *t, int32_t node)
 	}
 }
 
+/* A leaf of several values has them within their array, and no two leaves share theirs: so there are no more leaves than vectors. */
 static void
-check_node(const struct walk *w, int32_t node, size_t depth)
+check_leaf(struct walk *w, int32_t leaf)
+{
+	const struct treefile_tree *t = w->tree;
+
+	w->n_leaves++;
+	if (t->n_leaf_values == 1)
+		return;
+	int32_t vector = t->vector != NULL ? t->vector[leaf] : leaf;
+	FUZZ_CHECK(t->n_leaf_values == w->head->n_groups, "leaves of %zu values for %zu outputs", t->n_leaf_values, w->head->n_groups);
+	FUZZ_CHECK(vector >= 0 && (size_t)vector < t->n_vectors, "leaf %d has the values %d of %zu", leaf, vector, t->n_vectors);
+	FUZZ_CHECK(w->n_leaves <= t->n_vectors, "%zu leaves of %zu values", w->n_leaves, t->n_vectors);
+	for (size_t i = 0; i < t->n_leaf_values; i++)
+		FUZZ_CHECK(fuzz_same(treefile_leaf(t, (size_t)leaf, i), t->vectors[(size_t)vector * t->n_leaf_values + i]),
+				   "leaf %d has another value for output %zu", leaf, i);
+}
+
+static void
+check_node(struct walk *w, int32_t node, size_t depth)
 {
 	const struct treefile_tree *t = w->tree;
 
 	FUZZ_CHECK(node >= 0 && (size_t)node < t->n && !w->seen[node], "node %d of %zu, or twice", node, t->n);
 	FUZZ_CHECK(depth <= t->depth, "node %d is deeper than %zu", node, t->depth);
 	w->seen[node] = true;
-	if (t->left[node] == -1)
+	if (t->left[node] == -1) {
+		check_leaf(w, node);
 		return;
+	}
 	FUZZ_CHECK(t->feature[node] >= 0 && (size_t)t->feature[node] < w->head->n_features, "node %d asks for %d", node,
 			   t->feature[node]);
 	if (t->categorical != NULL && t->categorical[node] != 0)

@@ -99,9 +99,9 @@ check_leaf(struct treecheck *c, const struct treefile_tree *t, int32_t leaf, siz
 {
 	if (t->vector == NULL)
 		return ERR_OK;
-	if (n_leaves > c->n_vectors || t->vector[leaf] < 0 || (size_t)t->vector[leaf] >= c->n_vectors)
+	if (n_leaves > t->n_vectors || t->vector[leaf] < 0 || (size_t)t->vector[leaf] >= t->n_vectors)
 		return modelfile_fail(c->file, "tree %zu: the values of leaf %d are not among the %zu of leaf_weights", c->number, leaf,
-							  c->n_vectors);
+							  t->n_vectors);
 	return ERR_OK;
 }
 

@@ -18,7 +18,6 @@ struct treecheck {
 	const int32_t *parents; /* of its nodes, or none: XGBoost looks them up */
 	size_t n_parents;
 	size_t n_categories; /* of all its sets */
-	size_t n_vectors;    /* of its leaves, where these have their values apart */
 	struct buf order;    /* owned; nodes still to be looked at, with their depth */
 	struct buf reached;  /* owned; a byte a node */
 };

@@ -332,8 +332,10 @@ take_vectors(struct reading *in, struct treefile_tree *t)
 		in->has_leaf_weights = true;
 		t->vectors = array(&a->leaf_weights);
 		t->vector = t->right;
+		t->n_vectors = a->leaf_weights.len / sizeof(float) / n_values;
 	} else if (a->base_weights.len == t->n * n_values * sizeof(float)) {
 		t->vectors = array(&a->base_weights);
+		t->n_vectors = t->n;
 	} else {
 		return modelfile_fail(&in->file, "tree %zu: base_weights are not %zu for each node", in->n_trees, n_values);
 	}
@@ -351,7 +353,6 @@ check_tree(struct reading *in, struct treefile_tree *t)
 	c->parents = array(&a->parent);
 	c->n_parents = a->parent.len / sizeof(int32_t);
 	c->n_categories = a->categories.len / sizeof(int32_t);
-	c->n_vectors = a->leaf_weights.len / sizeof(float) / t->n_leaf_values;
 	return treecheck_tree(c, t);
 }
 

@@ -54,6 +54,7 @@ struct treefile_tree {
 	const float *cover;     /* the training rows' hessians in a node; NULL where the file has none */
 	const float *vectors;   /* else n_leaf_values each, of which a leaf has … */
 	const int32_t *vector;  /* … this one; or where NULL that of the node's number */
+	size_t n_vectors;       /* how many there are */
 	size_t n_leaf_values;   /* as the head's */
 	const uint8_t *default_left;
 	const uint8_t *categorical;   /* 1: the node asks for a category */
