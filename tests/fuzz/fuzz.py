@@ -5,6 +5,7 @@ What they learn stays in BUILD/fuzz and is where the next run goes on from; `mak
 give its path to the fuzzer as its only argument to see it fail again.
 """
 import dataclasses
+import itertools
 import os
 import re
 import shutil
@@ -92,6 +93,8 @@ class Fuzzer:
         return status == 0
 
 
+VERSIONS = ("2.0.3", "3.3.0")       # of XGBoost, which write leaves of several values in two ways
+
 FUZZERS = [
     Fuzzer("model", "any bytes as a model file are refused with a sentence, or make a forest whose ways of scoring agree", 16384),
     Fuzzer("numbers", "any text as a number or a body of rows is read as a second, slow reader and strtof read it", 1024),
@@ -121,6 +124,9 @@ def show(text):
 def write_seeds(model, numbers):
     for path in (ROOT / "tests" / "data" / "fixtures").glob("*/1/model.*"):
         shutil.copyfile(path, model.folder("seeds") / f"{path.parts[-3]}{path.suffix}")
+    for version, name in itertools.product(VERSIONS, ("vectors*.ubj", "vectors-json.json")):      # leaves of several values, which no fixture has
+        for path in (ROOT / "tests" / "data" / "versions" / version).glob(name):
+            shutil.copyfile(path, model.folder("seeds") / f"{version}-{path.name}")
     for i, text in enumerate(BODIES + NUMBERS + REQUESTS):
         (numbers.folder("seeds") / str(i)).write_text(text, encoding="utf-8", newline="")
 
