@@ -49,7 +49,7 @@ ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) $(HARDEN) $(INCLUDES) 
 ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(HARDEN)) $(LDFLAGS)
 
 SOURCES  = $(wildcard fcgi-app/src/*.c fcgi-app/src/*/*.c)
-OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o)
+OBJECTS  = $(SOURCES:fcgi-app/src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/openapi.o
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
@@ -57,7 +57,7 @@ MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1)
 .DELETE_ON_ERROR:
 .PHONY: all run train test test-clients test-reliability test-bare-root fuzz check bench bench-scale screenshots deps deps-run deps-bench deps-bare deps-clients deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
 
-all: $(BUILD)/futaie $(MAN) ## build futaie and its man pages
+all: $(BUILD)/futaie $(BUILD)/openapi.json $(MAN) ## build futaie and its man pages
 
 run: deps-run ## start futaie and a web server (FRONT) with the models of MODELS, in the foreground; Ctrl-C stops both
 	@$(MAKE) --no-print-directory -s all
@@ -138,7 +138,7 @@ conf: $(BUILD)/futaie ## write fcgi-app/etc/futaie.conf anew from the option tab
 install: all ## install program, man pages and sample configuration below DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/futaie $(DESTDIR)$(PREFIX)/bin/futaie
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN)
-	install -D -m 644 fcgi-app/etc/futaie.conf $(DESTDIR)$(PREFIX)/share/doc/futaie/futaie.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/futaie fcgi-app/etc/futaie.conf $(BUILD)/openapi.json
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/futaie $(MAN:$(BUILD)/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
@@ -165,6 +165,19 @@ $(BUILD)/futaie: $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/obj/%.o: fcgi-app/src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The OpenAPI document, with the version in it, and as an array that is part of the program.
+$(BUILD)/openapi.json: fcgi-app/src/serve/openapi.json fcgi-app/src/version.h
+	@mkdir -p $(@D)
+	@sed "s/@VERSION@/$$(sed -n 's/^#define FUTAIE_VERSION "\(.*\)"/\1/p' fcgi-app/src/version.h)/g" $< >$@
+
+$(BUILD)/openapi.c: $(BUILD)/openapi.json
+	@{ echo '#include "serve/openapi.h"'; echo 'const unsigned char openapi_text[] = {'; \
+	    od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '};'; echo 'const size_t openapi_len = sizeof openapi_text;'; } >$@
+
+$(BUILD)/obj/openapi.o: $(BUILD)/openapi.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 

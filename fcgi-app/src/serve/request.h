@@ -93,6 +93,7 @@ request_handler predict_handle;
 request_handler explain_handle;
 request_handler status_healthz;
 request_handler status_readyz;
+request_handler status_openapi;
 request_handler status_version;
 request_handler status_models;
 request_handler status_model;

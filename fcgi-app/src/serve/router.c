@@ -39,6 +39,7 @@ static const struct route routes[] = {
 	{"GET", "/models/{name}/versions/{version}", status_model_version, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/healthz", status_healthz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
+	{"GET", "/openapi.json", status_openapi, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/metrics", status_metrics, REQUEST_METRICS, REQUEST_OWN},
 	{"GET", "/v2", inference_server, REQUEST_PUBLIC, REQUEST_INFERENCE},
@@ -82,6 +83,12 @@ const char *
 router_name(size_t route)
 {
 	return route < N_ROUTES ? routes[route].pattern : "other";
+}
+
+const char *
+router_method(size_t route)
+{
+	return route < N_ROUTES ? routes[route].method : "";
 }
 
 bool

@@ -1,5 +1,6 @@
 /* status.c - what the server tells of itself: health, versions, models, metrics */
 #include "model/booster.h"
+#include "serve/openapi.h"
 #include "serve/request.h"
 #include "serve/score.h"
 #include "version.h"
@@ -22,6 +23,13 @@ status_readyz(struct request *q)
 	registry_leave(q->server->registry, q->worker);
 	if (!ready)
 		return err_set(&q->error, ERR_NOT_READY, "no model can be served yet; the server's log says why");
+	return ERR_OK;
+}
+
+enum err
+status_openapi(struct request *q)
+{
+	buf_add(&q->answer, openapi_text, openapi_len);
 	return ERR_OK;
 }
 
