@@ -76,6 +76,7 @@ GROUPS = {
     "invocations": Group("MLflow's scoring protocol", pytest_file("invocations"), 90),
     "batch": Group("futaie predict: files and pipes of rows, in order and in constant memory", pytest_file("batch"), 240),
     "bench": Group("futaie bench: what it prints, and whom it refuses", pytest_file("bench"), 90),
+    "openapi": Group("the contract: every answer of every path of /openapi.json is what it says", pytest_file("openapi"), 90),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
     "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 240),
     "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),

@@ -1,0 +1,381 @@
+"""test_openapi.py - the contract: every path, method and status of /openapi.json is asked for, and every answer is what it says
+
+CASES provokes each status that the document promises, on the real server; one without a case fails, and so does an answer that the
+document does not promise. Where an answer must look otherwise in the document, change fcgi-app/src/serve/openapi.json.
+"""
+import contextlib
+import copy
+import dataclasses
+import json
+import re
+import threading
+
+import pytest
+
+from lib import http, models, need, stack
+from lib.models import CALIFORNIA, EXAMPLE_BODY
+
+need.module("jsonschema", "python3-jsonschema")
+from lib import openapi     # noqa: E402  # needs jsonschema itself
+
+HOUSE, KINDS, COVERLESS = "reg-squarederror", "multi-softprob", "coverless"
+TEXT = (stack.BUILD / "openapi.json").read_text()
+DOCUMENT = openapi.Document(TEXT)
+
+# Where requests of the cases go.
+
+ROWS_MAX, BODY_MAX, FRONT_BODY_MAX = 3, 64 * 1024, 256 * 1024
+
+
+@contextlib.contextmanager
+def narrow():
+    """The shipped model, with limits that are soon reached."""
+    arguments = ["--rows-max", str(ROWS_MAX), "--body-max-bytes", str(BODY_MAX)]
+    with stack.Site(models.SHIPPED, arguments, {"body_max_kib": FRONT_BODY_MAX // 1024}) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def mixed():
+    """Several models, none the default; one has no champion, one cannot be explained; a version and a champion are broken."""
+    store = models.Store().fixture(HOUSE).fixture(HOUSE, version="2", champion=False).fixture(KINDS).fixture(KINDS, name="waiting", champion=False)
+    store.flip_byte(HOUSE, "2")
+    import_coverless(store)
+    with stack.Site(store) as site:
+        store.fixture(HOUSE, name="broken", champion=False).flip_byte("broken")
+        store.aliases("broken", champion="1")
+        stack.wait_for("the broken model to be noticed", lambda: site.get("/readyz").json()["failed"] == ["broken"])
+        yield site
+
+
+def import_coverless(store):
+    """A model whose file does not say how many training rows its nodes had."""
+    tree = json.loads((models.OTHER_VERSIONS / "3.4.1" / "squarederror-json.json").read_text())
+    for each in tree["learner"]["gradient_booster"]["model"]["trees"]:
+        del each["sum_hessian"]
+    path = stack.scratch("coverless") / "model.json"
+    path.write_text(json.dumps(tree))
+    run = stack.run_futaie("models", "import", COVERLESS, path, "--models", store, "--unproven", "--promote")
+    assert run.returncode == 0, run
+
+
+@contextlib.contextmanager
+def empty():
+    """futaie with an empty store."""
+    with stack.Futaie(stack.scratch("models"), ready=False) as app:
+        stack.wait_for("futaie to answer", lambda: app.request("GET", "/healthz").status == 200)
+        with stack.Lighttpd(app.address) as front:
+            yield front
+
+
+@contextlib.contextmanager
+def waiting():
+    """One model, without a champion."""
+    store = models.Store().fixture(HOUSE, champion=False)
+    with stack.Futaie(store, ready=False) as app:
+        stack.wait_for("futaie to answer", lambda: app.request("GET", "/healthz").status == 200)
+        with stack.Lighttpd(app.address) as front:
+            yield front
+
+
+@contextlib.contextmanager
+def down():
+    """The web server alone."""
+    with stack.Lighttpd(str(stack.scratch("down") / "app.sock")) as front:
+        yield front
+
+
+@contextlib.contextmanager
+def dying():
+    """An application that ends in the middle of each request, as one does that is killed."""
+    address = str(stack.scratch("dying") / "app.sock")
+
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.recv(65536)
+                connection.close()
+
+    with contextlib.closing(stack.listening_socket(address)) as listener, stack.Lighttpd(address) as front:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield front
+
+
+@pytest.fixture(scope="module")
+def places():
+    """Starts what a case asks, once: places(narrow) gives the port of its web server."""
+    with contextlib.ExitStack() as started:
+        ports = {}
+
+        def port_of(place):
+            if place not in ports:
+                ports[place] = started.enter_context(place()).http_port
+            return ports[place]
+
+        yield port_of
+
+
+# The cases: which operations get which request, and what must come back.
+
+@dataclasses.dataclass
+class Case:
+    status: int
+    operations: str             # a regular expression on their ids
+    place: object = narrow
+    code: str = ""              # of the error
+    method: str = ""            # in place of the operation's
+    body: object = None         # of POST, where not the example
+    content_type: str = "application/json"
+    headers: dict = dataclasses.field(default_factory=dict)
+    query: str = ""
+    name: str = CALIFORNIA
+    version: str = "1"
+    raw: bytes = b""            # lines to put behind the request's first, sent as they are, instead of fields and a body
+    responses: str = ""         # the document's name of the response, where it is not the status
+
+    def __str__(self):
+        return " ".join(filter(None, [str(self.status), self.code, self.method, self.place.__name__, self.query and "?" + self.query]))
+
+
+ANY, ROWS, GETS = ".*", "predict.*|explain.*", "(?!predict|explain).*"
+DEFAULTS, CHAMPIONS, VERSIONS = "predict|explain", "(predict|explain)WithModel", "(predict|explain)WithVersion"
+CSV = "MedInc,HouseAge,AveRooms,AveBedrms,Population,AveOccup,Latitude,Longitude\n8.3252,41,6.9841,1.02381,322,2.5556,37.88,-122.23\n"
+HOUSE_BODY = {"features": [[1, 2, 3, 4, 5]]}
+KINDS_BODY = HOUSE_BODY
+
+CASES = [
+    Case(200, ANY),
+    Case(200, ANY, headers={"X-Request-Id": "a-client.s_own"}),
+    Case(200, GETS, query="x=1"),
+    Case(200, ROWS, query="output=margin"),
+    Case(200, ROWS, body={"features": [models.EXAMPLE_OBJECT, [None] * 8]}),
+    Case(200, ROWS, body=CSV, content_type="text/csv"),
+    Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY),
+    Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY, query="output=margin"),
+    Case(200, "describeModel", mixed, name=KINDS),
+    Case(200, "describeModel", mixed, name="waiting"),
+    Case(200, "describeModel", mixed, name="broken"),
+    Case(200, "listModels|metrics|isReady", mixed),
+    Case(200, "listModels|metrics", empty),
+
+    Case(400, ROWS, code="bad_json", body="{"),
+    Case(400, ROWS, code="bad_json", body=""),
+    Case(400, ROWS, code="bad_csv", body=CSV.replace("8.3252", "large"), content_type="text/csv"),
+    Case(400, ROWS, code="bad_number", body={"features": [[1e39] * 8]}),
+    Case(400, ROWS, code="wrong_type", body={"features": [["x"] * 8]}),
+    Case(400, ROWS, code="wrong_feature_count", body={"features": [[1]]}),
+    Case(400, ROWS, code="unknown_feature", body={"features": [{"x": 1}]}),
+    Case(400, ROWS, code="missing_feature", body={"features": [{"MedInc": 1}]}),
+    Case(400, ROWS, code="repeated_feature", body='{"features": [{"MedInc": 1, "MedInc": 1}]}'),
+    Case(400, ROWS, code="no_rows", body={"features": []}),
+    Case(400, ROWS, code="unknown_field", body={"rows": []}),
+    Case(400, ROWS, code="missing_field", body={}),
+    Case(400, ROWS, code="repeated_field", body='{"features": [%s], "features": []}' % json.dumps(models.EXAMPLE)),
+    Case(400, ROWS, code="bad_parameter", query="output=other"),
+    Case(400, ROWS, code="bad_request", raw=b"Content-Length: 1\r\nContent-Length: 2\r\n"),
+
+    Case(403, "metrics", code="forbidden", headers={"Via": "1.1 elsewhere"}),
+
+    Case(404, DEFAULTS, mixed, code="no_default_model"),
+    Case(404, DEFAULTS, waiting, code="no_champion"),
+    Case(404, CHAMPIONS, mixed, code="no_champion", name="waiting"),
+    Case(404, CHAMPIONS + "|" + VERSIONS + "|describeModel", code="unknown_model", name="nobody"),
+    Case(404, CHAMPIONS + "|" + VERSIONS + "|describeModel", code="not_found", name="x" * 65),
+    Case(404, VERSIONS, code="unknown_version", version="9"),
+    Case(404, "explainWith.*", mixed, code="not_found", name=COVERLESS, body=HOUSE_BODY),
+
+    Case(405, ROWS, code="method_not_allowed", method="GET"),
+    Case(405, ROWS, code="method_not_allowed", method="PUT"),
+    Case(405, GETS, code="method_not_allowed", method="POST"),
+    Case(405, GETS, code="method_not_allowed", method="DELETE"),
+    Case(405, ANY, code="method_not_allowed", method="PATCH"),
+
+    Case(413, ROWS, code="too_many_rows", body={"features": [models.EXAMPLE] * (ROWS_MAX + 1)}),
+    Case(413, ROWS, code="body_too_large", body=" " * (BODY_MAX + 1)),
+    Case(413, ROWS, code="body_too_large", body=" " * (FRONT_BODY_MAX + 1024)),
+
+    Case(415, ROWS, code="unsupported_media_type", body="x", content_type="text/plain"),
+    Case(415, ROWS, code="unsupported_media_type", headers={"Content-Encoding": "gzip"}),
+
+    Case(503, DEFAULTS + "|isReady", empty, code="not_ready"),
+    Case(503, CHAMPIONS, mixed, code="not_ready", name="broken"),
+    Case(503, VERSIONS, mixed, code="model_failed", name=HOUSE, version="2"),
+    Case(503, ANY, down, code="unavailable"),
+
+    Case(400, GETS, code="bad_request", raw=b"no colon\r\n", responses="default"),
+    Case(411, ROWS, code="length_required", raw=b"Content-Type: application/json\r\n", responses="default"),
+    Case(431, ANY, code="headers_too_large", headers={"X-Long": "x" * 9000}, responses="default"),
+    Case(500, ANY, dying, code="internal", responses="default"),
+]
+
+
+def cases():
+    for case in CASES:
+        for operation in DOCUMENT.operations:
+            if re.fullmatch(case.operations, operation.id):
+                yield pytest.param(operation, case, id=f"{operation.id}, {case}")
+
+
+def send(port, operation, case):
+    path = operation.path.replace("{name}", case.name).replace("{version}", case.version) + (f"?{case.query}" if case.query else "")
+    method = case.method or operation.method
+    if case.raw:
+        return http.exchange(port, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode() + case.raw + b"\r\n")[0]
+    body = EXAMPLE_BODY if case.body is None and method in ("POST", "PUT", "PATCH") else case.body
+    with contextlib.closing(http.Client(port)) as client:
+        return client.request(method, path, body, case.content_type if body is not None else None, headers=case.headers)
+
+
+@pytest.mark.parametrize("operation, case", cases())
+def test_answer(places, operation, case):
+    """The answer is what the document says"""
+    reply = send(places(case.place), operation, case)
+    assert reply.status == case.status, reply
+    assert DOCUMENT.promised(operation, case.status) == (case.responses or str(case.status)), f"{operation} documents no {case.status}"
+    assert DOCUMENT.judge(operation, reply) == [], reply
+    assert not case.code or reply.json()["code"] == case.code, reply
+
+
+@pytest.mark.parametrize("operation", DOCUMENT.operations, ids=lambda operation: operation.id)
+def test_every_response_has_a_case(operation):
+    """Every documented status has a case that provokes it"""
+    provoked = {case.responses or str(case.status) for case in CASES if re.fullmatch(case.operations, operation.id)}
+    assert set(operation.responses) - provoked == set()
+
+
+def test_every_case_has_an_operation():
+    """Every case is for an operation of the document"""
+    assert [case for case in CASES if not any(re.fullmatch(case.operations, operation.id) for operation in DOCUMENT.operations)] == []
+
+
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET"], ids=lambda operation: operation.id)
+def test_head(site, operation):
+    """HEAD has the status and the fields of GET, and no body"""
+    path = operation.path.replace("{name}", CALIFORNIA)
+    get, head = site.get(path), site.request("HEAD", path)
+    assert (head.status, head.body) == (get.status, b""), head
+    assert head.headers["content-type"] == get.headers["content-type"] and head.headers["x-request-id"], head.headers
+
+
+# The document itself
+
+def test_served(site):
+    """The document is served as it was built, by either web server"""
+    reply = site.get("/openapi.json")
+    assert reply.status == 200 and reply.headers["content-type"] == "application/json", reply.headers
+    assert reply.text() == TEXT
+
+
+def test_version():
+    """The document has the version that futaie version prints"""
+    assert f"futaie {DOCUMENT.tree['info']['version']}" in stack.run_futaie("version").stdout
+
+
+def test_references():
+    """Every reference leads somewhere, and every component is referred to"""
+    for place, reference in DOCUMENT.references():
+        assert reference.startswith("#/") and DOCUMENT.resolver.resolve(reference)[1] is not None, place
+    referred = {reference for _, reference in DOCUMENT.references()}
+    components = {f"#/components/{kind}/{name}" for kind, named in DOCUMENT.tree["components"].items() for name in named if kind != "securitySchemes"}
+    assert components - referred == set()
+
+
+def test_schemas():
+    """Every schema is one of JSON Schema 2020-12"""
+    assert len(DOCUMENT.schemas()) > 30
+    for place, schema in DOCUMENT.schemas():
+        try:
+            openapi.jsonschema.Draft202012Validator.check_schema(schema)
+        except openapi.jsonschema.SchemaError as error:
+            pytest.fail(f"{place}: {error.message}")
+
+
+def test_examples():
+    """Every example is valid by its schema"""
+    assert len(DOCUMENT.examples()) > 10
+    for place, value, schema in DOCUMENT.examples():
+        assert DOCUMENT.faults(value, schema) == [], place
+
+
+def test_codes_of_the_web_server():
+    """The codes of the web server's errors are those of its files"""
+    files = {json.loads(path.read_text())["code"] for path in (stack.WEBSERVER / "errors").iterdir()}
+    assert set(DOCUMENT.tree["components"]["schemas"]["WebServerErrorCode"]["enum"]) == files
+
+
+# Its examples are true
+
+def examples_of(content):
+    """The values of the examples of a media type."""
+    return ([content["example"]] if "example" in content else []) + [each["value"] for each in content.get("examples", {}).values()]
+
+
+def is_part(example, answer):
+    """True where an answer has what an example shows of it: all of its numbers and texts, and perhaps more members and elements."""
+    if isinstance(example, dict) and isinstance(answer, dict):
+        return all(name in answer and is_part(value, answer[name]) for name, value in example.items())
+    if isinstance(example, list) and isinstance(answer, list):
+        return len(example) <= len(answer) and all(map(is_part, example, answer))
+    return example == answer and isinstance(example, bool) == isinstance(answer, bool)
+
+
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET" and each.id != "openapi"], ids=lambda operation: operation.id)
+def test_examples_of_answers(site, operation):
+    """The example of an answer is what the shipped model's server answers"""
+    reply = site.get(operation.path.replace("{name}", CALIFORNIA))
+    (content_type, content), = operation.responses["200"]["content"].items()
+    example = examples_of(content)[0]
+    if content_type == "application/json":
+        assert is_part(example, reply.json()), reply
+    else:
+        assert example in reply.text(), reply
+
+
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "POST"], ids=lambda operation: operation.id)
+def test_examples_of_requests(site, operation):
+    """Every example of a request is answered, and the first one with the example of the answer"""
+    path = operation.path.replace("{name}", CALIFORNIA).replace("{version}", "1")
+    answer, = examples_of(DOCUMENT.resolved(operation.responses["200"])["content"]["application/json"])
+    replies = [site.post(path, example, content_type)
+               for content_type, content in DOCUMENT.resolved(operation.item["requestBody"])["content"].items() for example in examples_of(content)]
+    assert len(replies) > 1 and [reply.status for reply in replies] == [200] * len(replies), replies
+    assert replies[0].json() == answer, replies[0]
+
+
+# The judge can say no
+
+WRONG = {
+    "a status that is not documented": lambda reply: setattr(reply, "status", 204),
+    "a member too many": lambda reply: setattr(reply, "body", reply.body.replace(b"{", b'{"more": 1, ', 1)),
+    "a member twice": lambda reply: setattr(reply, "body", reply.body.replace(b"{", b'{"model": "x", ', 1)),
+    "a member missing": lambda reply: setattr(reply, "body", reply.body.replace(b'"version":', b'"model":', 1)),
+    "a text in place of a number": lambda reply: setattr(reply, "body", reply.body.replace(b"[4.3943825]", b'["4.39"]')),
+    "a number that is none": lambda reply: setattr(reply, "body", reply.body.replace(b"4.3943825", b"NaN")),
+    "another type": lambda reply: reply.headers.update({"content-type": "text/html"}),
+    "no request id": lambda reply: reply.headers.pop("x-request-id"),
+    "a request id with other characters": lambda reply: reply.headers.update({"x-request-id": "a b"}),
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
+def test_judge(site, change):
+    """An answer that is changed is found out"""
+    operation, reply = DOCUMENT.operation("predict"), site.post("/predict", EXAMPLE_BODY)
+    assert DOCUMENT.judge(operation, reply) == []
+    changed = copy.deepcopy(reply)
+    change(changed)
+    try:
+        assert DOCUMENT.judge(operation, changed) != []
+    except ValueError:
+        pass                    # no JSON, or not as strict as it must be
+
+
+def test_judge_of_errors():
+    """A code that belongs to another status, or to the web server, is found out"""
+    operation = DOCUMENT.operation("predict")
+    for status, code in ((400, "unknown_model"), (404, "bad_json"), (405, "not_found"), (413, "overloaded"), (500, "bad_json"), (418, "unknown_model"), (503, "internal")):
+        reply = http.Reply(status, [("Content-Type", "application/json"), ("X-Request-Id", "a"), ("Allow", "POST"), ("Retry-After", "1")],
+                           json.dumps({"error": "something is wrong here", "code": code}).encode())
+        assert DOCUMENT.judge(operation, reply) != [], code
