@@ -127,6 +127,16 @@ def test_expect_continue(site):
         assert http.replies(http.everything(connection))[0].status == 200
 
 
+def test_get_with_a_body(site):
+    """A GET with a body is answered as one without, and the body is not taken for the next request"""
+    hidden = http.head("GET", "/nothing")
+    data = b"".join(http.head("GET", path, Content_Length=len(hidden)) + hidden for path in ("/healthz", "/predict", "/models"))
+    assert [reply.status for reply in http.exchange(site.http_port, data + http.head("GET", "/version", Connection="close"))] == [200, 405, 200, 200]
+    # Behind a file lighttpd closes the connection in place of reading the body.
+    assert [reply.status for reply in http.exchange(site.http_port, http.head("GET", "/static/style.css", Content_Length=len(hidden)) + hidden
+                                                    + http.head("GET", "/version", Connection="close"))] in ([200], [200, 200])
+
+
 def test_redirect(front):
     """Where asked for, plain requests are sent to HTTPS with 308"""
     with stack.Site(models.SHIPPED, settings={"redirect_scheme": "http"}, front=front) as redirecting:
