@@ -58,6 +58,13 @@ def variable(name, what):
     return value
 
 
+def unavailable(what):
+    """What comes from a registry and cannot be had."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and CI must have it")
+    pytest.skip(what)
+
+
 def missing(what, package):
     if os.environ.get("CI"):
         pytest.fail(f"{what}, and CI must have it: install Debian's {package}")

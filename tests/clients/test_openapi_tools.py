@@ -1,0 +1,72 @@
+"""test_openapi_tools.py - the OpenAPI document in the hands of others: the official schema, a linter, and a fuzzer on the real server"""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import environments, models, stack
+
+HERE = environments.CLIENTS
+BUILT = stack.BUILD / "openapi.json"
+FUZZ_S = 120
+
+pytestmark = pytest.mark.limit(600)     # the first test that needs an environment waits for its installation
+
+
+@pytest.fixture(scope="module")
+def node():
+    return environments.node()
+
+
+def of_python(name):
+    """A program of the environment that pytest runs in: see run.sh."""
+    return Path(sys.executable).parent / name
+
+
+def run(*words, timeout_s=60):
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=timeout_s, check=False,
+                          env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"})
+
+
+def test_official_schema():
+    """The document is valid by the official schema of OpenAPI 3.1"""
+    checked = run(of_python("openapi-spec-validator"), "--schema", "3.1", BUILT)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_linter(node):
+    """Redocly's linter has nothing to say about the document"""
+    linted = run(node / "redocly", "lint", "--config", HERE / "redocly.yaml", BUILT)
+    assert linted.returncode == 0 and "Your API description is valid" in linted.stdout + linted.stderr, linted.stdout + linted.stderr
+
+
+def narrowed(document, model):
+    """The document with what only one model's rows are like, so that whatever is valid by it must be answered with 200."""
+    names = [feature["name"] for feature in model["features"]]
+    array, by_name = document["components"]["schemas"]["Row"]["oneOf"]
+    array.update(minItems=len(names), maxItems=len(names))
+    by_name.update(properties={name: by_name["additionalProperties"] for name in names}, required=names, additionalProperties=False)
+    cells = ",".join([r"-?[0-9]{1,6}(\.[0-9]{1,6})?"] * len(names))
+    csv = document["components"]["requestBodies"]["Rows"]["content"]["text/csv"]["schema"]
+    csv["pattern"] = f"^{','.join(names)}\n({cells}\n){{1,3}}$"
+    document["components"]["parameters"]["name"]["schema"] = {"enum": [model["name"]]}
+    document["components"]["parameters"]["version"]["schema"] = {"enum": model["versions"]}
+    return document
+
+
+def test_fuzzer(site, say):
+    """Schemathesis finds no fault in any answer"""
+    document = narrowed(site.get("/openapi.json").json(), site.get(f"/models/{models.CALIFORNIA}").json())
+    path = stack.scratch("schemathesis") / "openapi.json"
+    path.write_text(json.dumps(document))
+    fuzzed = run(of_python("schemathesis"), "--no-color", "--config-file", HERE / "schemathesis.toml", "run", path,
+                 "--url", f"http://127.0.0.1:{site.http_port}", timeout_s=FUZZ_S)
+    assert fuzzed.returncode == 0, fuzzed.stdout + fuzzed.stderr
+    operations = re.search(r"Tested: (\d+)", fuzzed.stdout)
+    assert operations and int(operations[1]) == sum(len(item) for item in document["paths"].values()), fuzzed.stdout
+    say(re.search(r"Test cases:\n +(.*)", fuzzed.stdout)[1])
+    assert site.app.running() and site.post("/predict", models.EXAMPLE_BODY).status == 200
