@@ -18,7 +18,7 @@ from lib.models import CALIFORNIA, EXAMPLE_BODY
 need.module("jsonschema", "python3-jsonschema")
 from lib import openapi     # noqa: E402  # needs jsonschema itself
 
-HOUSE, KINDS, COVERLESS = "reg-squarederror", "multi-softprob", "coverless"
+HOUSE, KINDS, LINEAR, COVERLESS = "reg-squarederror", "multi-softprob", "reg-squarederror-gblinear", "coverless"
 TEXT = (stack.BUILD / "openapi.json").read_text()
 DOCUMENT = openapi.Document(TEXT)
 
@@ -38,7 +38,7 @@ def narrow():
 @contextlib.contextmanager
 def mixed():
     """Several models, none the default; one has no champion, one cannot be explained; a version and a champion are broken."""
-    store = models.Store().fixture(HOUSE).fixture(HOUSE, version="2", champion=False).fixture(KINDS).fixture(KINDS, name="waiting", champion=False)
+    store = models.Store().fixture(HOUSE).fixture(HOUSE, version="2", champion=False).fixture(KINDS).fixture(LINEAR).fixture(KINDS, name="waiting", champion=False)
     store.flip_byte(HOUSE, "2")
     import_coverless(store)
     with stack.Site(store) as site:
@@ -155,6 +155,7 @@ CASES = [
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY),
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY, query="output=margin"),
     Case(200, "describeModel", mixed, name=KINDS),
+    Case(200, "describeModel", mixed, name=LINEAR),
     Case(200, "describeModel", mixed, name="waiting"),
     Case(200, "describeModel", mixed, name="broken"),
     Case(200, "listModels|metrics|isReady", mixed),
