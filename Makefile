@@ -26,7 +26,7 @@ RUN_PACKAGES   = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjs
 front_lighttpd = lighttpd lighttpd-mod-openssl lighttpd-modules-lua
 front_apache   = apache2-bin
 ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST_PACKAGES))
-TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-jsonschema python3-xgboost python3-numpy wrk iproute2 procps
+TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-jsonschema python3-xgboost python3-numpy wrk iproute2 procps zsh fish
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
 BARE_PACKAGES  = mmdebstrap
 CLIENT_PACKAGES = python3-venv
@@ -135,13 +135,18 @@ conf: $(BUILD)/futaie ## write fcgi-app/etc/futaie.conf anew from the option tab
 	@$(BUILD)/futaie options serve conf >$(BUILD)/futaie.conf
 	@cmp -s $(BUILD)/futaie.conf fcgi-app/etc/futaie.conf || cp $(BUILD)/futaie.conf fcgi-app/etc/futaie.conf
 
-install: all ## install program, man pages and sample configuration below DESTDIR and PREFIX
+install: all ## install program, man pages, shell completions and sample configuration below DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/futaie $(DESTDIR)$(PREFIX)/bin/futaie
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN)
+	install -D -m 644 fcgi-app/completion/futaie.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/futaie
+	install -D -m 644 fcgi-app/completion/_futaie $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_futaie
+	install -D -m 644 fcgi-app/completion/futaie.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/futaie.fish
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/futaie fcgi-app/etc/futaie.conf $(BUILD)/openapi.json
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/futaie $(MAN:$(BUILD)/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/futaie $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_futaie \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/futaie.fish
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/futaie
 
 clean: ## remove everything that was built

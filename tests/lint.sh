@@ -46,7 +46,7 @@ short() {
         /^\{/ { start = FNR }
         /^\}/ { if (start && FNR - start > 80) print FILENAME ":" start ": a function of " FNR - start " lines"; start = 0 }' | grep .
 }
-scripts() { files '*.sh' .ci/run | xargs shellcheck; }
+scripts() { files '*.sh' '*.bash' .ci/run | xargs shellcheck; }
 python() { files '*.py' | xargs /usr/bin/python3 -m pyflakes; }
 manuals() { mandoc -Tlint -Wwarning "$BUILD"/lint-gcc/man/*.1; }
 sample() { "$BUILD/lint-gcc/futaie" options serve conf | diff - fcgi-app/etc/futaie.conf; }

@@ -70,6 +70,7 @@ GROUPS = {
     "unit": Group("the C modules, one cmocka program each", unit_programs, 90),
     "harness": Group("the harness itself: a wrong count must not pass for a test", pytest_file("harness"), 60),
     "cli": Group("the command line, its help, its configuration file and its exit codes", pytest_file("cli"), 60),
+    "completion": Group("completion of command lines in bash, zsh and fish, as installed", pytest_file("completion"), 90),
     "predict": Group("predictions: the same bits as XGBoost, for every objective", pytest_file("predict"), 120),
     "explain": Group("explanations: XGBoost's contributions, for every objective", pytest_file("explain"), 90),
     "inference": Group("the Open Inference Protocol, with binary tensors, and the admin socket", pytest_file("inference"), 120),

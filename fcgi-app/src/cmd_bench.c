@@ -73,6 +73,7 @@ const struct options_table bench_options = {
 			   "rows one by one and in blocks, in alternating order. NAME alone means NAME@champion.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
+	.operands = "NAME[@ALIAS|/VERSION]",
 };
 
 enum scorer { XGBOOST, FOREST, SCORERS };

@@ -37,12 +37,15 @@ static const struct options_row rows[] = {
 	{"drop", FLAG(drop), .help = "With alias: drop the alias instead of setting it."},
 };
 
+static bool describe_action(size_t i, struct options_action *out);
+
 const struct options_table models_options = {
 	.command = "models",
 	.synopsis = "ACTION [NAME …] [--models DIR] [OPTIONS]",
 	.summary = "Lists, proves and changes the versions of the model store. A running server takes a change within a second.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
+	.action = describe_action,
 };
 
 typedef enum err action_run(const struct models_options *o, char **operands, struct err_info *info);
@@ -78,6 +81,15 @@ static const struct action actions[] = {
 enum { N_ACTIONS = sizeof actions / sizeof actions[0] };
 
 static const struct action drop_action = {"alias", "--drop NAME ALIAS", 2, drop, NULL};
+
+static bool
+describe_action(size_t i, struct options_action *out)
+{
+	if (i >= N_ACTIONS)
+		return false;
+	*out = (struct options_action){actions[i].name, actions[i].operands, actions[i].summary};
+	return true;
+}
 
 static void
 print_help(void)

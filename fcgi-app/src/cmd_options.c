@@ -17,15 +17,25 @@ static const struct {
 	{"conf", options_print_conf},
 };
 
+const struct options_table *
+cmd_options_find(const char *command)
+{
+	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+		if (strcmp(command, tables[t]->command) == 0)
+			return tables[t];
+	return NULL;
+}
+
 int
 cmd_options(int argc, char **argv)
 {
-	for (size_t t = 0; argc == 3 && t < sizeof tables / sizeof tables[0]; t++)
-		for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
-			if (strcmp(argv[1], tables[t]->command) == 0 && strcmp(argv[2], formats[f].name) == 0) {
-				formats[f].print(tables[t], stdout);
-				return EXIT_DONE;
-			}
+	const struct options_table *table = argc == 3 ? cmd_options_find(argv[1]) : NULL;
+
+	for (size_t f = 0; table != NULL && f < sizeof formats / sizeof formats[0]; f++)
+		if (strcmp(argv[2], formats[f].name) == 0) {
+			formats[f].print(table, stdout);
+			return EXIT_DONE;
+		}
 	(void)fprintf(stderr, "usage: futaie options SUBCOMMAND help|mdoc|conf\n");
 	return EXIT_USAGE;
 }

@@ -46,6 +46,7 @@ const struct options_table predict_options = {
 			   "header, or JSON lines. NAME alone means NAME@champion.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
+	.operands = "NAME[@ALIAS|/VERSION] [FILE]",
 };
 
 static int say(const struct err_info *info);

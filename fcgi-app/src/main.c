@@ -8,11 +8,7 @@
 
 #include "cmd.h"
 
-struct command {
-	const char *name;
-	cmd_run *run;
-	const char *summary; /* NULL: not in the help */
-};
+static cmd_run complete;
 
 static const struct command commands[] = {
 	{"serve", cmd_serve, "answer FastCGI requests with the models of a store"},
@@ -23,10 +19,17 @@ static const struct command commands[] = {
 	{"bench", cmd_bench, "measure how fast a model is scored here, against XGBoost"},
 	{"version", cmd_version, "print the versions of futaie and libxgboost"},
 	{"options", cmd_options, NULL},
+	{"complete", complete, NULL},
 	{"trial", cmd_trial, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int
+complete(int argc, char **argv)
+{
+	return cmd_complete(commands, N_COMMANDS, argc, argv);
+}
 
 static void
 print_help(FILE *out)

@@ -28,9 +28,8 @@ options_init(const struct options_table *table, void *values)
 		}
 }
 
-/* The row that "--name", "--name=value" or "-x" means; `*value` is what follows the '=' or NULL. */
-static const struct options_row *
-match(const struct options_table *table, const char *word, const char **value)
+const struct options_row *
+options_match(const struct options_table *table, const char *word, const char **value)
 {
 	*value = NULL;
 	if (word[1] == '-') {
@@ -51,7 +50,7 @@ take_option(const struct options_table *table, void *values, int argc, char **ar
 {
 	const char *value;
 	const char *word = argv[*i];
-	const struct options_row *row = match(table, word, &value);
+	const struct options_row *row = options_match(table, word, &value);
 
 	if (row == NULL)
 		return err_set(info, ERR_USAGE, "unknown option %.100s; futaie %s --help lists them", word, table->command);

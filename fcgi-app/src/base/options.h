@@ -37,6 +37,13 @@ struct options_row {
 	const char *help;           /* one or more sentences, no line breaks */
 };
 
+/* A word that a subcommand's first operand may be: "promote". All strings are static. */
+struct options_action {
+	const char *name;
+	const char *operands; /* that follow: "NAME VERSION" */
+	const char *summary;
+};
+
 /* What a subcommand takes. All strings are static. */
 struct options_table {
 	const char *command;  /* "serve" */
@@ -44,6 +51,8 @@ struct options_table {
 	const char *summary;  /* one sentence */
 	const struct options_row *rows;
 	size_t n_rows;
+	const char *operands;                                 /* "NAME[@ALIAS|/VERSION] [FILE]"; NULL without any, or with actions */
+	bool (*action)(size_t i, struct options_action *out); /* the i-th; false behind the last. NULL without any */
 };
 
 /* Sets every value of `values` (the subcommand's struct) to its default. */
@@ -59,6 +68,9 @@ enum err options_argv(const struct options_table *table, void *values, int argc,
 
 /* Reads a configuration file: "name = value" lines; empty lines and those that start with # do not count. Sentences start FILE:LINE. */
 enum err options_file(const struct options_table *table, void *values, const char *path, struct err_info *info);
+
+/* The row that "--name", "--name=value" or "-x" means, or NULL; `*value` is what follows the '=', or NULL. */
+const struct options_row *options_match(const struct options_table *table, const char *word, const char **value);
 
 void options_print_help(const struct options_table *table, FILE *out);
 
