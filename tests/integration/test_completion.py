@@ -46,7 +46,7 @@ def test_subcommands():
 @pytest.mark.parametrize("name", [name for name in offered("") if not name.startswith("-")])
 def test_options(name):
     """The options of each subcommand's help are offered"""
-    described = re.findall(r"^ +(?:-[a-z], )?(--[a-z-]+)", run_futaie(name, "--help").stdout, re.MULTILINE)
+    described = re.findall(r"^(?: {6}|  -[a-z], )(--[a-z-]+)", run_futaie(name, "--help").stdout, re.MULTILINE)
     assert described and sorted(offered(name, "-")) == sorted(described)
     assert offered(name, "--he") == ["--help"]
 
