@@ -168,6 +168,13 @@ def test_body_without_json(site):
     assert outputs(reply) == {"output__0": ([3], predictions(site, "/predict", [EXAMPLE]) * 3)}
 
 
+def test_body_of_json_alone(site):
+    """A body that is called JSON is not taken for numbers, whatever its length"""
+    text = json.dumps({"inputs": [matrix([EXAMPLE])]}).encode()
+    reply = send_binary(site, INFER, text + b" " * (-len(text) % 32), length=0, content_type="application/json")
+    refused(reply, 400, "bad_parameter", "the body's type is JSON")
+
+
 def test_requested_outputs(site):
     """Outputs come in the order, by the names and in the form that were asked for"""
     wanted = [{"name": "margin"}, {"name": "output__0", "parameters": {"binary_data": True}}, {"name": "predict", "parameters": {"binary_data": False}}]

@@ -111,6 +111,11 @@ judge_head(struct request *q, void *own)
 	if ((unsigned long long)json_len > q->body.len)
 		return err_set(&q->error, ERR_BAD_PARAMETER, "Inference-Header-Content-Length says %lld bytes, but the body has only %zu",
 					   json_len, q->body.len);
+	if (json_len == 0 && type == BODY_JSON && *fcgi_io_param(q->io, "CONTENT_TYPE") != '\0')
+		return err_set(
+			&q->error, ERR_BAD_PARAMETER,
+			"the body's type is JSON, but Inference-Header-Content-Length says that none of it is; numbers alone are sent "
+			"as 'Content-Type: application/octet-stream'");
 	asked->json_len = (size_t)json_len;
 	return ERR_OK;
 }
