@@ -97,7 +97,8 @@ GROUPS = {
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
     "fuzz": Group("made-up model files and made-up numbers: no harm, a sentence for each, and two readers agree", lambda: [
         ["tests/fuzz/fuzz.py"]], FUZZ_S + 240, always=False),
-    "clients": Group("clients as their users install them, from PyPI: tritonclient, MLflow, requests, curl", lambda: [["tests/clients/run.sh"]], 420, always=False),
+    "clients": Group("clients as their users install them: tritonclient, MLflow, requests, curl; a fuzzer and a linter of the OpenAPI document", lambda: [
+        ["tests/clients/run.sh"]], 900, always=False),
     "console": Group("the console in Chromium, behind both web servers: what it shows is what the server answers", lambda: [
         ["tests/console/console.py"]], 420, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
