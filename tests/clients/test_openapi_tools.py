@@ -47,11 +47,11 @@ def test_linter(node):
 def narrowed(document, model):
     """The document with what only one model's rows are like, so that whatever is valid by it must be answered with 200."""
     names = [feature["name"] for feature in model["features"]]
-    array, by_name = document["components"]["schemas"]["Row"]["oneOf"]
-    array.update(minItems=len(names), maxItems=len(names))
+    by_name = document["components"]["schemas"]["RowByName"]
+    document["components"]["schemas"]["Row"]["oneOf"][0].update(minItems=len(names), maxItems=len(names))
     by_name.update(properties={name: by_name["additionalProperties"] for name in names}, required=names, additionalProperties=False)
     cells = ",".join([r"-?[0-9]{1,6}(\.[0-9]{1,6})?"] * len(names))
-    csv = document["components"]["requestBodies"]["Rows"]["content"]["text/csv"]["schema"]
+    csv = document["components"]["schemas"]["Csv"]
     csv["pattern"] = f"^{','.join(names)}\n({cells}\n){{1,3}}$"
     document["components"]["parameters"]["name"]["schema"] = {"enum": [model["name"]]}
     document["components"]["parameters"]["version"]["schema"] = {"enum": model["versions"]}

@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import json
 import re
+import struct
 import threading
 
 import pytest
@@ -139,19 +140,43 @@ class Case:
         return " ".join(filter(None, [str(self.status), self.code, self.method, self.place.__name__, self.query and "?" + self.query]))
 
 
-ANY, ROWS, GETS = ".*", "predict.*|explain.*", "(?!predict|explain).*"
+ANY, ROWS, INFER, SCORE = ".*", "predict.*|explain.*", "infer|inferVersion", "invocations"
+POSTS = "|".join([ROWS, INFER, SCORE])
+GETS = f"(?!(?:{POSTS})$).*"
 DEFAULTS, CHAMPIONS, VERSIONS = "predict|explain", "(predict|explain)WithModel", "(predict|explain)WithVersion"
+NAMED = CHAMPIONS + "|infer|inferenceModel|inferenceModelReady"
+NUMBERED = VERSIONS + "|inferVersion|inferenceVersion|inferenceVersionReady"
+READY = "isReady|inferenceReady|ping|health"
 CSV = "MedInc,HouseAge,AveRooms,AveBedrms,Population,AveOccup,Latitude,Longitude\n8.3252,41,6.9841,1.02381,322,2.5556,37.88,-122.23\n"
 HOUSE_BODY = {"features": [[1, 2, 3, 4, 5]]}
 KINDS_BODY = HOUSE_BODY
+SPLIT = {"dataframe_split": {"columns": models.FEATURES, "data": [models.EXAMPLE]}}
+
+
+def tensors(row=models.EXAMPLE, datatype="FP32", **more):
+    return {"inputs": [{"name": "input__0", "shape": [1, len(row)], "datatype": datatype, "data": row}], **more}
+
+
+BODIES = {"infer": tensors(), "inferVersion": tensors(), "invocations": SPLIT}      # where it is not that of /predict
+LENGTH = "Inference-Header-Content-Length"
+RAW = struct.pack("<8f", *models.EXAMPLE)
 
 CASES = [
     Case(200, ANY),
     Case(200, ANY, headers={"X-Request-Id": "a-client.s_own"}),
     Case(200, GETS, query="x=1"),
-    Case(200, ROWS, query="output=margin"),
+    Case(200, ROWS + "|" + SCORE, query="output=margin"),
     Case(200, ROWS, body={"features": [models.EXAMPLE_OBJECT, [None] * 8]}),
-    Case(200, ROWS, body=CSV, content_type="text/csv"),
+    Case(200, ROWS + "|" + SCORE, body=CSV, content_type="text/csv"),
+    Case(200, INFER, body=tensors(id="a\u20ac", outputs=[{"name": "margin"}, {"name": "predict"}, {"name": "output__0", "parameters": {"binary_data": False}}])),
+    Case(200, INFER, body=tensors(parameters={"binary_data_output": True}, outputs=[{"name": "output__0"}, {"name": "margin"}])),
+    Case(200, INFER, body=tensors(outputs=[{"name": "output__0"}, {"name": "margin", "parameters": {"binary_data": True}}])),
+    Case(200, INFER, body=RAW, content_type="application/octet-stream", headers={LENGTH: "0"}),
+    Case(200, INFER, mixed, name=KINDS, body=tensors([1, 2, 3, 4, 5], "INT8")),
+    Case(200, SCORE, body={"dataframe_records": [models.EXAMPLE_OBJECT], "params": None}),
+    Case(200, SCORE, body={"instances": [models.EXAMPLE, models.EXAMPLE_OBJECT]}),
+    Case(200, SCORE, body={"inputs": {name: [[number]] for name, number in models.EXAMPLE_OBJECT.items()}}),
+    Case(200, "inferenceModel|inferenceVersion|inference.*Statistics", mixed, name=KINDS),
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY),
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY, query="output=margin"),
     Case(200, "describeModel", mixed, name=KINDS),
@@ -175,38 +200,67 @@ CASES = [
     Case(400, ROWS, code="missing_field", body={}),
     Case(400, ROWS, code="repeated_field", body='{"features": [%s], "features": []}' % json.dumps(models.EXAMPLE)),
     Case(400, ROWS, code="bad_parameter", query="output=other"),
-    Case(400, ROWS, code="bad_request", raw=b"Content-Length: 1\r\nContent-Length: 2\r\n"),
+    Case(400, POSTS, code="bad_request", raw=b"Content-Length: 1\r\nContent-Length: 2\r\n"),
+
+    Case(400, INFER + "|" + SCORE, code="bad_json", body="{"),
+    Case(400, INFER + "|" + SCORE, code="wrong_type", body=[]),
+    Case(400, INFER + "|" + SCORE, code="missing_field", body={}),
+    Case(400, INFER, code="bad_number", body=tensors([1e39] * 8, "FP64")),
+    Case(400, INFER, code="wrong_type", body=tensors(datatype="BYTES")),
+    Case(400, INFER, code="wrong_feature_count", body=tensors([1] * 7)),
+    Case(400, INFER, code="unknown_feature", body={"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}),
+    Case(400, INFER, code="missing_feature", body={"inputs": [{"name": "MedInc", "shape": [1], "datatype": "FP32", "data": [1]}]}),
+    Case(400, INFER, code="repeated_feature", body={"inputs": [{"name": "MedInc", "shape": [1], "datatype": "FP32", "data": [1]}] * 2}),
+    Case(400, INFER, code="no_rows", body={"inputs": [{"name": "x", "shape": [0, 8], "datatype": "FP32", "data": []}]}),
+    Case(400, INFER, code="repeated_field", body=tensors(outputs=[{"name": "margin"}] * 2)),
+    Case(400, INFER, code="bad_parameter", body=tensors(outputs=[{"name": "labels"}])),
+    Case(400, INFER, code="bad_parameter", body=RAW, content_type="application/octet-stream"),
+    Case(400, SCORE, code="bad_csv", body=CSV.replace("8.3252", "large"), content_type="text/csv"),
+    Case(400, SCORE, code="bad_number", body={"instances": [[1e39] * 8]}),
+    Case(400, SCORE, code="wrong_type", body={"instances": [["x"] * 8]}),
+    Case(400, SCORE, code="wrong_feature_count", body={"instances": [[1]]}),
+    Case(400, SCORE, code="unknown_feature", body={"instances": [{"x": 1}]}),
+    Case(400, SCORE, code="missing_feature", body={"dataframe_records": [{"MedInc": 1}]}),
+    Case(400, SCORE, code="repeated_feature", body={"dataframe_split": {"columns": models.FEATURES + ["MedInc"], "data": []}}),
+    Case(400, SCORE, code="no_rows", body={"dataframe_records": []}),
+    Case(400, SCORE, code="unknown_field", body={**SPLIT, "instances": [models.EXAMPLE]}),
+    Case(400, SCORE, code="repeated_field", body='{"instances": [%s], "instances": []}' % json.dumps(models.EXAMPLE)),
+    Case(400, SCORE, code="bad_parameter", query="output=other"),
 
     Case(403, "metrics", code="forbidden", headers={"Via": "1.1 elsewhere"}),
 
-    Case(404, DEFAULTS, mixed, code="no_default_model"),
-    Case(404, DEFAULTS, waiting, code="no_champion"),
-    Case(404, CHAMPIONS, mixed, code="no_champion", name="waiting"),
-    Case(404, CHAMPIONS + "|" + VERSIONS + "|describeModel", code="unknown_model", name="nobody"),
-    Case(404, CHAMPIONS + "|" + VERSIONS + "|describeModel", code="not_found", name="x" * 65),
-    Case(404, VERSIONS, code="unknown_version", version="9"),
+    Case(404, DEFAULTS + "|" + SCORE, mixed, code="no_default_model"),
+    Case(404, DEFAULTS + "|" + SCORE, waiting, code="no_champion"),
+    Case(404, NAMED, mixed, code="no_champion", name="waiting"),
+    Case(404, f"{NAMED}|{NUMBERED}|describeModel|inference(Model|Version)Statistics", code="unknown_model", name="nobody"),
+    Case(404, f"{NAMED}|{NUMBERED}|describeModel|inference(Model|Version)Statistics", code="not_found", name="x" * 65),
+    Case(404, NUMBERED + "|inferenceVersionStatistics", code="unknown_version", version="9"),
     Case(404, "explainWith.*", mixed, code="not_found", name=COVERLESS, body=HOUSE_BODY),
 
-    Case(405, ROWS, code="method_not_allowed", method="GET"),
-    Case(405, ROWS, code="method_not_allowed", method="PUT"),
+    Case(405, POSTS, code="method_not_allowed", method="GET"),
+    Case(405, POSTS, code="method_not_allowed", method="PUT"),
     Case(405, GETS, code="method_not_allowed", method="POST"),
     Case(405, GETS, code="method_not_allowed", method="DELETE"),
     Case(405, ANY, code="method_not_allowed", method="PATCH"),
 
     Case(413, ROWS, code="too_many_rows", body={"features": [models.EXAMPLE] * (ROWS_MAX + 1)}),
-    Case(413, ROWS, code="body_too_large", body=" " * (BODY_MAX + 1)),
-    Case(413, ROWS, code="body_too_large", body=" " * (FRONT_BODY_MAX + 1024)),
+    Case(413, INFER, code="too_many_rows", body=RAW * (ROWS_MAX + 1), content_type="application/octet-stream", headers={LENGTH: "0"}),
+    Case(413, SCORE, code="too_many_rows", body={"instances": [models.EXAMPLE] * (ROWS_MAX + 1)}),
+    Case(413, POSTS, code="body_too_large", body=" " * (BODY_MAX + 1)),
+    Case(413, POSTS, code="body_too_large", body=" " * (FRONT_BODY_MAX + 1024)),
 
-    Case(415, ROWS, code="unsupported_media_type", body="x", content_type="text/plain"),
-    Case(415, ROWS, code="unsupported_media_type", headers={"Content-Encoding": "gzip"}),
+    Case(415, POSTS, code="unsupported_media_type", body="x", content_type="text/plain"),
+    Case(415, POSTS, code="unsupported_media_type", headers={"Content-Encoding": "gzip"}),
 
-    Case(503, DEFAULTS + "|isReady", empty, code="not_ready"),
-    Case(503, CHAMPIONS, mixed, code="not_ready", name="broken"),
-    Case(503, VERSIONS, mixed, code="model_failed", name=HOUSE, version="2"),
+    Case(501, INFER, code="not_implemented", body=tensors(outputs=[{"name": "output__0", "parameters": {"classification": 2}}])),
+
+    Case(503, f"{DEFAULTS}|{SCORE}|{READY}", empty, code="not_ready"),
+    Case(503, NAMED, mixed, code="not_ready", name="broken"),
+    Case(503, NUMBERED, mixed, code="model_failed", name=HOUSE, version="2"),
     Case(503, ANY, down, code="unavailable"),
 
     Case(400, GETS, code="bad_request", raw=b"no colon\r\n", responses="default"),
-    Case(411, ROWS, code="length_required", raw=b"Content-Type: application/json\r\n", responses="default"),
+    Case(411, POSTS, code="length_required", raw=b"Content-Type: application/json\r\n", responses="default"),
     Case(431, ANY, code="headers_too_large", headers={"X-Long": "x" * 9000}, responses="default"),
     Case(500, ANY, dying, code="internal", responses="default"),
 ]
@@ -224,7 +278,7 @@ def send(port, operation, case):
     method = case.method or operation.method
     if case.raw:
         return http.exchange(port, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode() + case.raw + b"\r\n")[0]
-    body = EXAMPLE_BODY if case.body is None and method in ("POST", "PUT", "PATCH") else case.body
+    body = BODIES.get(operation.id, EXAMPLE_BODY) if case.body is None and method in ("POST", "PUT", "PATCH") else case.body
     with contextlib.closing(http.Client(port)) as client:
         return client.request(method, path, body, case.content_type if body is not None else None, headers=case.headers)
 
@@ -254,7 +308,7 @@ def test_every_case_has_an_operation():
 @pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET"], ids=lambda operation: operation.id)
 def test_head(site, operation):
     """HEAD has the status and the fields of GET, and no body"""
-    path = operation.path.replace("{name}", CALIFORNIA)
+    path = operation.path.replace("{name}", CALIFORNIA).replace("{version}", "1")
     get, head = site.get(path), site.request("HEAD", path)
     assert (head.status, head.body) == (get.status, b""), head
     assert head.headers["content-type"] == get.headers["content-type"] and head.headers["x-request-id"], head.headers
@@ -322,10 +376,10 @@ def is_part(example, answer):
     return example == answer and isinstance(example, bool) == isinstance(answer, bool)
 
 
-@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET" and each.id != "openapi"], ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET" and each.id != "openapi" and not each.id.endswith("Statistics")], ids=lambda operation: operation.id)
 def test_examples_of_answers(site, operation):
     """The example of an answer is what the shipped model's server answers"""
-    reply = site.get(operation.path.replace("{name}", CALIFORNIA))
+    reply = site.get(operation.path.replace("{name}", CALIFORNIA).replace("{version}", "1"))
     (content_type, content), = operation.responses["200"]["content"].items()
     example = examples_of(content)[0]
     if content_type == "application/json":

@@ -68,8 +68,18 @@ class Document:
         content_type = reply.headers.get("content-type", "").split(";")[0]
         if content_type not in response["content"]:
             return [f"the type {content_type!r} is not documented"]
+        if content_type == "application/octet-stream":
+            return self.judge_tensors(response, reply)
         value = strict_json(reply.body) if content_type == "application/json" else reply.text()
         return self.faults(value, response["content"][content_type]["schema"])
+
+    def judge_tensors(self, response, reply):
+        """JSON, and binary tensors behind it: see the extension binary_tensor_data of the Open Inference Protocol."""
+        length = int(reply.headers.get("inference-header-content-length", 0))
+        value = strict_json(reply.body[:length])
+        size = sum(output.get("parameters", {}).get("binary_data_size", 0) for output in value["outputs"])
+        found = self.faults(value, response["content"]["application/json"]["schema"])
+        return found + ([] if length + size == len(reply.body) else [f"{len(reply.body)} bytes, not {length} and {size}"])
 
     def schemas(self):
         """Every schema that stands somewhere, with its place; those inside of others not."""

@@ -73,8 +73,10 @@ routes_are_documented(void **state)
 	for (size_t i = 0; i + 1 < router_count(); i++) { /* the last one is "other" */
 		const cJSON *path = cJSON_GetObjectItemCaseSensitive(paths, router_name(i));
 		write_method(method, sizeof method, router_method(i));
-		if (cJSON_GetObjectItemCaseSensitive(path, method) == NULL)
-			fail_msg("%s %s is not documented", router_method(i), router_name(i));
+		bool documented = cJSON_GetObjectItemCaseSensitive(path, method) != NULL;
+		if (documented == router_is_local(i))
+			fail_msg("%s %s is %s", router_method(i), router_name(i),
+					 documented ? "documented, but only the admin socket has it" : "not documented");
 	}
 }
 
@@ -97,16 +99,12 @@ paths_are_routes(void **state)
 	static const char *const names[] = {"paths", NULL};
 	const cJSON *path;
 	const cJSON *operation;
-	size_t n = 0;
 
 	(void)state;
 	cJSON_ArrayForEach (path, find(names))
-		cJSON_ArrayForEach (operation, path) {
+		cJSON_ArrayForEach (operation, path)
 			if (!is_route(path->string, operation->string))
 				fail_msg("%s %s is documented, but the router does not have it", operation->string, path->string);
-			n++;
-		}
-	assert_int_equal(n, router_count() - 1);
 }
 
 /* A client may be answered with these; ERR_OK is none of them, nor are those that would be 500. */
@@ -138,7 +136,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST("the document is strict JSON and has the version of the program", version),
-		TEST("every route is in the document, with its method", routes_are_documented),
+		TEST("every route but those of the admin socket is in the document, with its method", routes_are_documented),
 		TEST("every path and method of the document is a route", paths_are_routes),
 		TEST("the codes of errors are those of the table that a client may see, in its order", codes),
 	};

@@ -92,6 +92,12 @@ router_method(size_t route)
 }
 
 bool
+router_is_local(size_t route)
+{
+	return route < N_ROUTES && routes[route].scope == REQUEST_LOCAL;
+}
+
+bool
 router_request_init(struct request *q, const struct server *server, size_t worker, struct fcgi_io *io)
 {
 	*q = (struct request){.server = server, .worker = worker, .io = io};

@@ -11,6 +11,9 @@ const char *router_name(size_t route);
 /* The route's method ("GET" answers HEAD too), "" for "other"; for the test that the OpenAPI document has the routes that there are. */
 const char *router_method(size_t route);
 
+/* True where only the admin socket has the route. */
+bool router_is_local(size_t route);
+
 /* False without memory. A zeroed struct is released. */
 bool router_request_init(struct request *q, const struct server *server, size_t worker, struct fcgi_io *io);
 void router_request_release(struct request *q);
