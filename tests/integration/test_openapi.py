@@ -145,7 +145,7 @@ POSTS = "|".join([ROWS, INFER, SCORE])
 GETS = f"(?!(?:{POSTS})$).*"
 DEFAULTS, CHAMPIONS, VERSIONS = "predict|explain", "(predict|explain)WithModel", "(predict|explain)WithVersion"
 NAMED = CHAMPIONS + "|infer|inferenceModel|inferenceModelReady"
-NUMBERED = VERSIONS + "|inferVersion|inferenceVersion|inferenceVersionReady"
+NUMBERED = VERSIONS + "|describeVersion|inferVersion|inferenceVersion|inferenceVersionReady"
 READY = "isReady|inferenceReady|ping|health"
 CSV = "MedInc,HouseAge,AveRooms,AveBedrms,Population,AveOccup,Latitude,Longitude\n8.3252,41,6.9841,1.02381,322,2.5556,37.88,-122.23\n"
 HOUSE_BODY = {"features": [[1, 2, 3, 4, 5]]}
@@ -180,7 +180,8 @@ CASES = [
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY),
     Case(200, CHAMPIONS + "|" + VERSIONS, mixed, name=KINDS, body=KINDS_BODY, query="output=margin"),
     Case(200, "describeModel", mixed, name=KINDS),
-    Case(200, "describeModel", mixed, name=LINEAR),
+    Case(200, "describeModel|describeVersion", mixed, name=LINEAR),
+    Case(200, "describeVersion", mixed, name="waiting"),
     Case(200, "describeModel", mixed, name="waiting"),
     Case(200, "describeModel", mixed, name="broken"),
     Case(200, "listModels|metrics|isReady", mixed),
