@@ -7,6 +7,7 @@ import contextlib
 import copy
 import dataclasses
 import json
+import math
 import re
 import struct
 import threading
@@ -389,6 +390,17 @@ def test_examples_of_answers(site, operation):
         assert example in reply.text(), reply
 
 
+def about(got, expected):
+    """The same, but for roundings: the last bits of a contribution depend on the processor's instructions."""
+    if isinstance(expected, float):
+        return isinstance(got, (int, float)) and math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-5)
+    if isinstance(expected, dict):
+        return isinstance(got, dict) and got.keys() == expected.keys() and all(about(got[name], expected[name]) for name in expected)
+    if isinstance(expected, list):
+        return isinstance(got, list) and len(got) == len(expected) and all(map(about, got, expected))
+    return got == expected
+
+
 @pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "POST"], ids=lambda operation: operation.id)
 def test_examples_of_requests(site, operation):
     """Every example of a request is answered, and the first one with the example of the answer"""
@@ -397,7 +409,7 @@ def test_examples_of_requests(site, operation):
     replies = [site.post(path, example, content_type)
                for content_type, content in DOCUMENT.resolved(operation.item["requestBody"])["content"].items() for example in examples_of(content)]
     assert len(replies) > 1 and [reply.status for reply in replies] == [200] * len(replies), replies
-    assert replies[0].json() == answer, replies[0]
+    assert about(replies[0].json(), answer), replies[0]
 
 
 # The judge can say no
