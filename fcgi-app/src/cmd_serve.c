@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/options.h"
 #include "cmd.h"
 #include "model/store.h"
@@ -312,6 +313,9 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	server->metrics = metrics_open(n_threads + 1, router_name, router_count()); /* the last is of the admin socket */
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
+	server->history = history_open(server->metrics, clock_now_ns());
+	if (server->history == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the last hour's counts");
 	const struct catalog_source source = {.store = o->models,
 										  .default_model = o->default_model,
 										  .trial = TRIAL_SELF,
@@ -430,6 +434,7 @@ stop(struct running *run)
 	socket_release(&run->admin_socket);
 	gate_free(run->server.gate);
 	registry_free(run->server.registry);
+	history_free(run->server.history);
 	metrics_free(run->server.metrics);
 }
 
@@ -462,6 +467,7 @@ wait_for_end(struct running *run, const sigset_t *awaited)
 		if (run->admin_workers != NULL)
 			workers_watch(run->admin_workers);
 		registry_sweep(run->server.registry);
+		history_tick(run->server.history, clock_now_ns());
 	}
 }
 

@@ -29,10 +29,21 @@ clock_epoch_ms(void)
 
 enum { CLOCK_RFC3339 = 32 };
 
+/* A time in UTC as RFC 3339 with seconds, "2026-11-23T10:40:00Z". */
+static inline const char *
+clock_rfc3339_of(time_t when, char out[CLOCK_RFC3339])
+{
+	struct tm utc = {0};
+
+	(void)gmtime_r(&when, &utc);
+	(void)strftime(out, CLOCK_RFC3339, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return out;
+}
+
 #define CLOCK_LAST_S 253402300799LL /* the end of the year 9999 */
 
 /*
- * The time now in UTC as RFC 3339 with seconds, "2026-11-23T10:40:00Z"; that of SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)
+ * The time now, as above; that of SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)
  * where the environment has such a number, so that what is made from the same input is the same.
  */
 static inline const char *
@@ -42,12 +53,8 @@ clock_rfc3339(char out[CLOCK_RFC3339])
 	char *end = NULL;
 	long long seconds = fixed != NULL ? strtoll(fixed, &end, 10) : -1;
 	bool is_time = fixed != NULL && end != fixed && *end == '\0' && seconds >= 0 && seconds <= CLOCK_LAST_S;
-	time_t now = is_time ? (time_t)seconds : time(NULL);
-	struct tm utc = {0};
 
-	(void)gmtime_r(&now, &utc);
-	(void)strftime(out, CLOCK_RFC3339, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return out;
+	return clock_rfc3339_of(is_time ? (time_t)seconds : time(NULL), out);
 }
 
 #endif

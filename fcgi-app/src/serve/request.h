@@ -14,6 +14,7 @@
 #include "serve/fcgi_io.h"
 #include "serve/gate.h"
 #include "serve/registry.h"
+#include "watch/history.h"
 #include "watch/metrics.h"
 
 enum {
@@ -47,6 +48,7 @@ struct server {
 	struct metrics *metrics;   /* owned by cmd_serve.c */
 	struct registry *registry; /* owned by cmd_serve.c */
 	struct gate *gate;         /* owned by cmd_serve.c; NULL where neither keys nor limits are asked for */
+	struct history *history;   /* owned by cmd_serve.c */
 };
 
 /* One worker's request: the memory is the worker's and used again for the next one. */
@@ -111,5 +113,6 @@ request_handler repository_load;
 request_handler repository_unload;
 request_handler mlflow_invocations;
 request_handler mlflow_ping;
+request_handler status_hour;
 
 #endif

@@ -41,6 +41,7 @@ static const struct route routes[] = {
 	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/openapi.json", status_openapi, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},
+	{"GET", "/status", status_hour, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/metrics", status_metrics, REQUEST_METRICS, REQUEST_OWN},
 	{"GET", "/v2", inference_server, REQUEST_PUBLIC, REQUEST_INFERENCE},
 	{"GET", "/v2/health/live", inference_live, REQUEST_PUBLIC, REQUEST_INFERENCE},

@@ -1,4 +1,5 @@
-/* status.c - what the server tells of itself: health, versions, models, metrics */
+/* status.c - what the server tells of itself: health, versions, models, metrics, the last hour */
+#include "base/clock.h"
 #include "model/booster.h"
 #include "serve/openapi.h"
 #include "serve/request.h"
@@ -86,5 +87,14 @@ status_metrics(struct request *q)
 	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
 	catalog_write_metrics(catalog, &q->answer);
 	registry_leave(q->server->registry, q->worker);
+	return ERR_OK;
+}
+
+enum err
+status_hour(struct request *q)
+{
+	buf_char(&q->answer, '{');
+	history_write(q->server->history, clock_now_ns(), NULL, NULL, &q->answer);
+	buf_str(&q->answer, "}\n");
 	return ERR_OK;
 }

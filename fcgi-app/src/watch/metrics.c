@@ -66,12 +66,23 @@ struct metrics_series {
 	struct metrics_series *_Atomic next;
 	struct series_shard *shards; /* owned; one for each worker */
 	counter failures[ERR_COUNT]; /* of versions that could not be served */
+	size_t number;
+	struct worker_shard *workers; /* borrowed from the metrics */
 };
 
 /* What a worker counts that belongs to no model. */
 struct worker_shard {
 	_Alignas(CACHE_LINE) counter in_flight;
 	counter rejected[N_REJECTIONS];
+	counter requests; /* that predict, and so on */
+	counter errors;
+	counter failures;
+	counter rows;
+	counter latency[LATENCY_BINS];
+	/* of the request that the worker is in; by that worker only */
+	bool predicts;
+	enum err result;
+	size_t n_rows;
 };
 
 struct metrics {
@@ -132,6 +143,8 @@ metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes
 	m->durations = calloc(n_shards * n_routes, sizeof *m->durations);
 	m->unknown = new_series(m, "", "");
 	m->other = new_series(m, "other", "");
+	if (m->other != NULL)
+		m->other->number = METRICS_NUMBERS_MAX - 1;
 	if (m->workers == NULL || m->durations == NULL || m->unknown == NULL || m->other == NULL) {
 		metrics_free(m);
 		return NULL;
@@ -175,7 +188,7 @@ metrics_series(struct metrics *m, const char *model, const char *version)
 		if (strcmp(s->model, model) == 0 && strcmp(s->version, version) == 0)
 			break;
 	if (s == NULL && m->n_series < METRICS_SERIES_MAX && (s = new_series(m, model, version)) != NULL) {
-		m->n_series++;
+		s->number = ++m->n_series;
 		atomic_store_explicit(&last->next, s, memory_order_release);
 	}
 	(void)pthread_mutex_unlock(&m->lock);
@@ -191,21 +204,35 @@ metrics_unknown(struct metrics *m)
 void
 metrics_request_begin(struct metrics *m, size_t shard)
 {
+	m->workers[shard].predicts = false;
 	count(&m->workers[shard].in_flight, 1);
 }
 
 void
 metrics_request_end(struct metrics *m, size_t shard, size_t route, uint64_t duration_ns)
 {
+	struct worker_shard *w = &m->workers[shard];
+
 	observe(&m->durations[shard * m->n_routes + route], &duration_bounds, duration_ns);
-	atomic_store_explicit(&m->workers[shard].in_flight, 0, memory_order_relaxed);
+	if (w->predicts) {
+		count(&w->requests, 1);
+		count(&w->errors, w->result != ERR_OK);
+		count(&w->failures, err_status(w->result) >= 500);
+		count(&w->rows, w->n_rows);
+		count(&w->latency[latency_bin(duration_ns)], 1);
+	}
+	atomic_store_explicit(&w->in_flight, 0, memory_order_relaxed);
 }
 
 void
 metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size_t rows, uint64_t duration_ns)
 {
 	struct series_shard *mine = &s->shards[shard];
+	struct worker_shard *w = &s->workers[shard];
 
+	w->predicts = true;
+	w->result = result;
+	w->n_rows = result == ERR_OK ? rows : 0;
 	count(&mine->requests, 1);
 	if (result != ERR_OK) {
 		count(&mine->errors[result], 1);
@@ -213,6 +240,39 @@ metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size
 	}
 	observe(&mine->rows, &row_bounds, rows);
 	observe(&mine->duration, &duration_bounds, duration_ns);
+}
+
+size_t
+metrics_shards(const struct metrics *m)
+{
+	return m->n_shards;
+}
+
+double
+metrics_start_s(const struct metrics *m)
+{
+	return m->start_s;
+}
+
+void
+metrics_totals(const struct metrics *m, struct metrics_totals *out)
+{
+	*out = (struct metrics_totals){0};
+	for (size_t k = 0; k < m->n_shards; k++) {
+		const struct worker_shard *w = &m->workers[k];
+		out->requests += get(&w->requests);
+		out->errors += get(&w->errors);
+		out->failures += get(&w->failures);
+		out->rows += get(&w->rows);
+		for (size_t i = 0; i < LATENCY_BINS; i++)
+			out->latency[i] += get(&w->latency[i]);
+	}
+}
+
+size_t
+metrics_series_number(const struct metrics_series *s)
+{
+	return s->number;
 }
 
 void
@@ -319,14 +379,14 @@ metrics_label(struct buf *out, const char *value)
 	buf_char(out, '"');
 }
 
-static void
-head(struct buf *out, const char *name, const char *type, const char *help)
+void
+metrics_head(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void
-write_labels(struct buf *out, const struct metrics_series *s)
+void
+metrics_series_labels(struct buf *out, const struct metrics_series *s)
 {
 	buf_str(out, "model=");
 	metrics_label(out, s->model);
@@ -391,14 +451,14 @@ next_series(const struct metrics *m, const struct metrics_series *s)
 static void
 write_requests(const struct metrics *m, struct buf *out)
 {
-	head(out, "prediction_requests_total", "counter", "Requests on routes that predict, failures included.");
+	metrics_head(out, "prediction_requests_total", "counter", "Requests on routes that predict, failures included.");
 	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
 		buf_str(out, "prediction_requests_total{");
-		write_labels(out, s);
+		metrics_series_labels(out, s);
 		buf_printf(out, "} %" PRIu64 "\n", sum_requests(m, s));
 	}
-	head(out, "prediction_errors_total", "counter",
-		 "Requests on routes that predict which were refused or failed, by the code of the answer.");
+	metrics_head(out, "prediction_errors_total", "counter",
+				 "Requests on routes that predict which were refused or failed, by the code of the answer.");
 	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
 		for (int code = 1; code < ERR_COUNT; code++) {
 			uint64_t total = 0;
@@ -407,7 +467,7 @@ write_requests(const struct metrics *m, struct buf *out)
 			if (total == 0)
 				continue;
 			buf_str(out, "prediction_errors_total{");
-			write_labels(out, s);
+			metrics_series_labels(out, s);
 			buf_printf(out, ",code=\"%s\"} %" PRIu64 "\n", err_code((enum err)code), total);
 		}
 	}
@@ -421,12 +481,12 @@ write_series_histogram(const struct metrics *m, struct buf *out, const char *nam
 	struct buf labels;
 
 	buf_init(&labels, (size_t)4 * LABEL_MAX);
-	head(out, name, "histogram", help);
+	metrics_head(out, name, "histogram", help);
 	for (const struct metrics_series *s = next_series(m, NULL); s != NULL; s = next_series(m, s)) {
 		if (s == m->unknown)
 			continue;
 		buf_reset(&labels);
-		write_labels(&labels, s);
+		metrics_series_labels(&labels, s);
 		write_histogram(out, name, buf_peek(&labels), bounds, (const struct histogram *)((const char *)s->shards + offset),
 						sizeof *s->shards, m->n_shards);
 	}
@@ -448,20 +508,20 @@ write_routes(const struct metrics *m, struct buf *out)
 {
 	char labels[LABEL_MAX];
 
-	head(out, "futaie_request_duration_seconds", "histogram", "Time from a request's parameters to its answer, by route.");
+	metrics_head(out, "futaie_request_duration_seconds", "histogram", "Time from a request's parameters to its answer, by route.");
 	for (size_t r = 0; r < m->n_routes; r++) {
 		(void)snprintf(labels, sizeof labels, "route=\"%s\"", m->route_name(r));
 		write_histogram(out, "futaie_request_duration_seconds", labels, &duration_bounds, &m->durations[r],
 						m->n_routes * sizeof *m->durations, m->n_shards);
 	}
-	head(out, "futaie_requests_in_flight", "gauge", "Requests that workers are in now, this scrape among them.");
+	metrics_head(out, "futaie_requests_in_flight", "gauge", "Requests that workers are in now, this scrape among them.");
 	buf_printf(out, "futaie_requests_in_flight %zu\n", metrics_in_flight(m));
 }
 
 static void
 write_rejections(const struct metrics *m, struct buf *out)
 {
-	head(out, "futaie_requests_rejected_total", "counter",
+	metrics_head(out, "futaie_requests_rejected_total", "counter",
 		 "Requests that were refused for who asked, or for how much was asked, by reason.");
 	for (size_t i = 0; i < N_REJECTIONS; i++) {
 		uint64_t total = 0;
@@ -475,7 +535,7 @@ write_rejections(const struct metrics *m, struct buf *out)
 static void
 write_results(struct buf *out, const char *name, const char *help, const counter counts[2])
 {
-	head(out, name, "counter", help);
+	metrics_head(out, name, "counter", help);
 	buf_printf(out, "%s{result=\"success\"} %" PRIu64 "\n", name, get(&counts[1]));
 	buf_printf(out, "%s{result=\"failure\"} %" PRIu64 "\n", name, get(&counts[0]));
 }
@@ -495,8 +555,8 @@ write_series_failures(const struct metrics_series *s, struct buf *out)
 static void
 write_failures(const struct metrics *m, struct buf *out)
 {
-	head(out, "futaie_model_failures_total", "counter",
-		 "Versions that could not be served, by model and reason; the log has the sentence.");
+	metrics_head(out, "futaie_model_failures_total", "counter",
+				 "Versions that could not be served, by model and reason; the log has the sentence.");
 	for (const struct metrics_series *s = m->unknown; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire))
 		write_series_failures(s, out);
 	write_series_failures(m->other, out);
@@ -515,7 +575,7 @@ metrics_write(const struct metrics *m, struct buf *out)
 	write_results(out, "futaie_model_reloads_total", "Reloads of the model store, by result.", m->reloads);
 	write_results(out, "futaie_keys_reloads_total", "Reloads of the keys file, by result.", m->keys_reloads);
 	write_failures(m, out);
-	head(out, "futaie_build_info", "gauge", "The version of futaie that runs, always 1.");
+	metrics_head(out, "futaie_build_info", "gauge", "The version of futaie that runs, always 1.");
 	buf_printf(out, "futaie_build_info{version=\"%s\"} 1\n", FUTAIE_VERSION);
 	write_process(m, out);
 }
@@ -527,6 +587,7 @@ new_series(struct metrics *m, const char *model, const char *version)
 
 	if (s == NULL)
 		return NULL;
+	s->workers = m->workers;
 	(void)snprintf(s->model, sizeof s->model, "%s", model);
 	(void)snprintf(s->version, sizeof s->version, "%s", version);
 	s->shards = aligned_alloc(CACHE_LINE, m->n_shards * sizeof *s->shards);
@@ -580,18 +641,18 @@ write_process(const struct metrics *m, struct buf *out)
 	read_statm(pages);
 	(void)getrusage(RUSAGE_SELF, &usage);
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
+	metrics_head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
 	buf_printf(out, "process_cpu_seconds_total %.6f\n",
 			   (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 				   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
-	head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+	metrics_head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
 	buf_printf(out, "process_resident_memory_bytes %lu\n", pages[1] * page);
-	head(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.");
+	metrics_head(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.");
 	buf_printf(out, "process_virtual_memory_bytes %lu\n", pages[0] * page);
-	head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
+	metrics_head(out, "process_open_fds", "gauge", "Number of open file descriptors.");
 	buf_printf(out, "process_open_fds %" PRIu64 "\n", count_descriptors());
-	head(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.");
+	metrics_head(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.");
 	buf_printf(out, "process_max_fds %" PRIu64 "\n", (uint64_t)limit.rlim_cur);
-	head(out, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.");
+	metrics_head(out, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.");
 	buf_printf(out, "process_start_time_seconds %.3f\n", m->start_s);
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "watch/latency.h"
 
 /*
  * How it works: each worker counts in a shard of its own (one writer, so a relaxed load and store suffice and no cache line is
@@ -21,7 +22,11 @@ struct metrics;
 /* Counts of one (model, version); made by metrics_series(), lives as long as the metrics. */
 struct metrics_series;
 
-enum { METRICS_SERIES_MAX = 2000 /* further models and versions are counted together as model="other" */ };
+enum {
+	METRICS_SERIES_MAX = 2000,                    /* further models and versions are counted together as model="other" */
+	METRICS_NUMBERS_MAX = METRICS_SERIES_MAX + 2, /* numbers of series are below it */
+	METRICS_UNKNOWN_NUMBER = 0                    /* that of metrics_unknown() */
+};
 
 /* Shards for `n_shards` workers, and a duration histogram for each of `n_routes` routes, whose names are static. NULL without memory. */
 struct metrics *metrics_open(size_t n_shards, const char *(*route_name)(size_t), size_t n_routes);
@@ -73,6 +78,20 @@ struct metrics_counts {
 	uint64_t last_ms; /* when it last answered, since the epoch; 0 where it has not */
 };
 
+/* What all requests that predict have added up to, and how long each took from its parameters to its answer. */
+struct metrics_totals {
+	uint64_t requests;
+	uint64_t errors;   /* of these, refused or failed */
+	uint64_t failures; /* of these, the server's fault: 5xx */
+	uint64_t rows;
+	uint64_t latency[LATENCY_BINS];
+};
+
+/* Any thread; a request is in the totals once metrics_request_end() was called. */
+void metrics_totals(const struct metrics *m, struct metrics_totals *out);
+size_t metrics_shards(const struct metrics *m);
+double metrics_start_s(const struct metrics *m); /* since the epoch, by the clock of then */
+
 /* Any thread. */
 void metrics_read(const struct metrics *m, const struct metrics_series *s, struct metrics_counts *out);
 
@@ -82,12 +101,17 @@ void metrics_read(const struct metrics *m, const struct metrics_series *s, struc
  */
 const struct metrics_series *metrics_next(const struct metrics *m, const struct metrics_series *s);
 const char *metrics_series_model(const struct metrics_series *s);
+size_t metrics_series_number(const struct metrics_series *s); /* below METRICS_NUMBERS_MAX; never changes, never used again */
 const char *metrics_series_version(const struct metrics_series *s);
 
 /* Appends everything but what the registry knows (futaie_model_info). */
 void metrics_write(const struct metrics *m, struct buf *out);
 
-/* Appends `value` as a label's value, with its quotes, escaped. */
+/* Pieces of the format, for other modules that write metrics of their own: the lines before a name's samples … */
+void metrics_head(struct buf *out, const char *name, const char *type, const char *help);
+/* … the labels of a series, without braces: model="…",version="…" … */
+void metrics_series_labels(struct buf *out, const struct metrics_series *s);
+/* … and `value` as a label's value, with its quotes, escaped. */
 void metrics_label(struct buf *out, const char *value);
 
 #endif
