@@ -50,6 +50,12 @@ struct serve {
 	long long queue_max_ms;
 	int log_level;
 	int log_requests;
+	long long feedback_answers;
+	char journal[PATH_MAX];
+	double journal_share;
+	char journal_omit[JOURNAL_OMIT_MAX];
+	long long journal_max_bytes;
+	long long journal_files;
 	bool test;
 };
 
@@ -58,6 +64,7 @@ static const char *const requests_logged[] = {"all", "errors", "none", NULL};
 
 #define TEXT(field)               .type = OPTIONS_TEXT, .offset = offsetof(struct serve, field), .cap = sizeof(((struct serve *)0)->field)
 #define INTEGER(field, low, high) .type = OPTIONS_INTEGER, .offset = offsetof(struct serve, field), .min = (low), .max = (high)
+#define SHARE(field)              .type = OPTIONS_SHARE, .offset = offsetof(struct serve, field)
 #define CHOICE(field, names)      .type = OPTIONS_CHOICE, .offset = offsetof(struct serve, field), .choices = (names)
 
 static const struct options_row rows[] = {
@@ -114,6 +121,21 @@ static const struct options_row rows[] = {
 	 .help = "Least severe lines that are logged, on standard error."},
 	{"log-requests", CHOICE(log_requests, requests_logged), .initial = "all", .value = "WHICH",
 	 .help = "Which requests are logged: all, those that were refused or failed, or none."},
+	{"feedback-answers", INTEGER(feedback_answers, 0, TRUTH_ANSWERS_MAX), .initial = "0", .value = "N",
+	 .help =
+		 "How many of the newest answers are remembered, 232 bytes each, so that POST /feedback can hold the truth against them. 0 "
+		 "turns it off; less than 1000 counts as 1000."},
+	{"journal", TEXT(journal), .initial = "", .value = "FILE",
+	 .help = "Write rows that were asked, answers, and truths that came for them to FILE, as JSON lines. It holds what clients "
+			 "send: see docs/feedback.md. Without it, there is no such file."},
+	{"journal-sample", SHARE(journal_share), .initial = "1", .value = "SHARE",
+	 .help = "Share of the answers that the journal has, by their ids."},
+	{"journal-omit", TEXT(journal_omit), .initial = "", .value = "A,B",
+	 .help = "Features that the journal must not have, by name; * leaves all of them out."},
+	{"journal-max-bytes", INTEGER(journal_max_bytes, JOURNAL_FILE_MIN, 1LL << 40), .initial = "67108864", .value = "N",
+	 .help = "Largest size of the journal's file; then it becomes FILE.1, that one FILE.2, and so on."},
+	{"journal-files", INTEGER(journal_files, 1, JOURNAL_FILES_MAX), .initial = "8", .value = "N",
+	 .help = "How many of the journal's files are kept, with the one that is written."},
 	{"test", 't', .type = OPTIONS_FLAG, .place = OPTIONS_COMMAND_LINE, .offset = offsetof(struct serve, test), .initial = "no",
 	 .value = "", .help = "Check the options and prove every champion of the store, say so, and exit."},
 };
@@ -288,6 +310,44 @@ choose_threads(const struct serve *o)
 	return processors > THREADS_MIN ? processors : THREADS_MIN;
 }
 
+/* What is kept of answers, where it is asked for. */
+static enum err
+open_feedback(const struct serve *o, struct server *server, size_t n_threads, struct err_info *info)
+{
+	if (o->feedback_answers > 0) {
+		size_t n = o->feedback_answers < TRUTH_ANSWERS_MIN ? TRUTH_ANSWERS_MIN : (size_t)o->feedback_answers;
+		server->truth = truth_open(server->metrics, n, clock_now_ns());
+		if (server->truth == NULL)
+			return err_set(info, ERR_OUT_OF_MEMORY, "no memory to remember %zu answers; give a smaller feedback-answers", n);
+	}
+	if (o->journal[0] == '\0')
+		return ERR_OK;
+	const struct journal_options options = {.path = o->journal,
+											.share = o->journal_share,
+											.omit = o->journal_omit,
+											.file_max_bytes = (uint64_t)o->journal_max_bytes,
+											.n_files = (size_t)o->journal_files,
+											.n_workers = n_threads + 1, /* the last is of the admin socket */
+											.log = &server->log};
+	return journal_open(&options, &server->journal, info);
+}
+
+/* A name that is mistyped leaves out nothing: better said before the first line is written. */
+static void
+warn_of_omitted(const struct serve *o, const struct server *server)
+{
+	const struct catalog *catalog = registry_enter(server->registry, 0); /* as worker 0, which is not there yet */
+	const char *at = o->journal_omit;
+	const char *name;
+
+	for (size_t len; server->journal != NULL && (len = journal_next_omitted(&at, &name)) > 0;)
+		if (!(len == 1 && *name == '*') && !catalog_has_feature(catalog, name, len))
+			log_message(&server->log, LOG_WARN, "journal_omits_nothing",
+						"journal-omit names \"%.*s\", which is no feature of any champion: is it spelt as in GET /models/NAME?",
+						(int)len, name);
+	registry_leave(server->registry, 0);
+}
+
 static enum err
 open_gate(const struct serve *o, struct server *server, size_t n_threads, int listen_fd, struct err_info *info)
 {
@@ -313,7 +373,7 @@ open_models(const struct serve *o, struct server *server, size_t n_threads, stru
 	server->metrics = metrics_open(n_threads + 1, router_name, router_count()); /* the last is of the admin socket */
 	if (server->metrics == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the metrics");
-	server->history = history_open(server->metrics, clock_now_ns());
+	server->history = history_open(server->metrics, n_threads, clock_now_ns());
 	if (server->history == NULL)
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the last hour's counts");
 	const struct catalog_source source = {.store = o->models,
@@ -391,6 +451,8 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 								  .log = {.level = (enum log_level)o->log_level}};
 	if (e == ERR_OK)
 		e = open_models(o, &run->server, n_threads, info);
+	if (e == ERR_OK)
+		e = open_feedback(o, &run->server, n_threads, info);
 	if (e == ERR_OK && !fcgi_io_start())
 		e = err_set(info, ERR_INTERNAL, "libfcgi cannot start");
 	if (e == ERR_OK)
@@ -406,6 +468,7 @@ start(const struct serve *o, struct running *run, struct err_info *info)
 											.io_timeout_s = (unsigned)o->io_timeout_s,
 											.serve_queue = !run->socket.handed_over};
 	warn_if_unready(&run->server);
+	warn_of_omitted(o, &run->server);
 	if (o->admin_socket[0] != '\0')
 		e = start_admin(o, run, n_threads, info);
 	if (e == ERR_OK)
@@ -433,6 +496,8 @@ stop(struct running *run)
 	socket_release(&run->socket);
 	socket_release(&run->admin_socket);
 	gate_free(run->server.gate);
+	journal_free(run->server.journal);
+	truth_free(run->server.truth);
 	registry_free(run->server.registry);
 	history_free(run->server.history);
 	metrics_free(run->server.metrics);
@@ -468,6 +533,8 @@ wait_for_end(struct running *run, const sigset_t *awaited)
 			workers_watch(run->admin_workers);
 		registry_sweep(run->server.registry);
 		history_tick(run->server.history, clock_now_ns());
+		if (run->server.truth != NULL)
+			truth_tick(run->server.truth, clock_now_ns());
 	}
 }
 
@@ -493,7 +560,8 @@ cmd_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (options.test && (socket_check(options.socket, options.socket_group, &info) != ERR_OK ||
-						 socket_check(options.admin_socket, options.socket_group, &info) != ERR_OK)) {
+						 socket_check(options.admin_socket, options.socket_group, &info) != ERR_OK ||
+						 (options.journal[0] != '\0' && journal_check(options.journal, &info) != ERR_OK))) {
 		(void)fprintf(stderr, "futaie serve: %s\n", info.text);
 		return EXIT_FAILED;
 	}

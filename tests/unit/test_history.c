@@ -27,7 +27,7 @@ setup(void **state)
 {
 	(void)state;
 	metrics = metrics_open(WORKERS, route_name, ROUTES);
-	history = metrics != NULL ? history_open(metrics, START) : NULL;
+	history = metrics != NULL ? history_open(metrics, WORKERS, START) : NULL;
 	return history != NULL ? 0 : -1;
 }
 

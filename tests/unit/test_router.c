@@ -32,7 +32,7 @@ setup(void **state)
 	server = (struct server){.body_max = BODY_MAX, .rows_max = ROWS_MAX, .log_requests = REQUEST_LOG_NONE};
 	server.log.level = (enum log_level)(LOG_ERROR + 1);
 	server.metrics = metrics_open(1, router_name, router_count());
-	server.history = history_open(server.metrics, clock_now_ns());
+	server.history = history_open(server.metrics, 1, clock_now_ns());
 	const struct catalog_source source = {.store = folder, .default_model = "house", .metrics = server.metrics, .log = &server.log};
 	if (registry_open(&source, 1, &server.registry, &n_failed, &info) != ERR_OK)
 		return -1;

@@ -30,6 +30,7 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_NOT_FOUND] = {"not_found", 404, 0},
 	[ERR_UNKNOWN_MODEL] = {"unknown_model", 404, 0},
 	[ERR_UNKNOWN_VERSION] = {"unknown_version", 404, 0},
+	[ERR_UNKNOWN_ID] = {"unknown_id", 404, 0},
 	[ERR_NO_CHAMPION] = {"no_champion", 404, 0},
 	[ERR_NO_DEFAULT_MODEL] = {"no_default_model", 404, 0},
 	[ERR_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, 0},

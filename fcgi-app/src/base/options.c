@@ -185,6 +185,8 @@ describe_range(const struct options_row *row, char *text, size_t cap)
 	text[0] = '\0';
 	if (row->type == OPTIONS_INTEGER)
 		(void)snprintf(text, cap, " From %lld to %lld.", row->min, row->max);
+	if (row->type == OPTIONS_SHARE)
+		(void)snprintf(text, cap, " From 0 to 1.");
 	for (size_t i = 0; row->type == OPTIONS_CHOICE && row->choices[i] != NULL; i++) {
 		size_t n = strlen(text);
 		(void)snprintf(text + n, cap - n, "%s%s", i == 0 ? " One of " : ", ", row->choices[i]);
@@ -307,6 +309,20 @@ add_line(const struct options_row *row, char *lines, const char *text, struct er
 	return ERR_OK;
 }
 
+/* A plain decimal such as 0.05, read independently of the locale. */
+static enum err
+set_share(const struct options_row *row, double *value, const char *text, struct err_info *info)
+{
+	const char *end = text + strlen(text);
+	const char *after;
+	float share;
+
+	if (text_float(text, end, TEXT_CSV, &share, &after) != TEXT_OK || after != end || !(share >= 0 && share <= 1))
+		return err_set(info, ERR_USAGE, "%s must be a number from 0 to 1, such as 0.05, not \"%.60s\"", row->name, text);
+	*value = (double)share;
+	return ERR_OK;
+}
+
 static enum err
 set_value(const struct options_row *row, void *values, const char *text, struct err_info *info)
 {
@@ -327,6 +343,8 @@ set_value(const struct options_row *row, void *values, const char *text, struct 
 		return ERR_OK;
 	case OPTIONS_CHOICE:
 		return set_choice(row, value, text, info);
+	case OPTIONS_SHARE:
+		return set_share(row, value, text, info);
 	case OPTIONS_FLAG:
 		if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
 			return err_set(info, ERR_USAGE, "%s must be yes or no, not \"%.60s\"", row->name, text);

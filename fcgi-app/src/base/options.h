@@ -13,7 +13,8 @@ enum options_type {
 	OPTIONS_INTEGER, /* long long */
 	OPTIONS_CHOICE,  /* int: index into `choices` */
 	OPTIONS_FLAG,    /* bool; takes no value */
-	OPTIONS_LINES    /* char[cap]; may stand several times: each adds a line */
+	OPTIONS_LINES,   /* char[cap]; may stand several times: each adds a line */
+	OPTIONS_SHARE    /* double, 0 to 1 */
 };
 
 /* Where an option may stand. */

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The next of the sequence that `*state` stands in; any first state does. splitmix64: Steele, Lea, Flood, OOPSLA 2014. */
 static inline uint64_t
@@ -28,6 +29,21 @@ static inline size_t
 random_below(uint64_t *state, size_t n)
 {
 	return (size_t)(random_unit(state) * (double)n);
+}
+
+/* A hash of bytes, the same on every machine of this byte order: splitmix64 over words of eight bytes, the last filled up with zeros. Not for secrets. */
+static inline uint64_t
+random_hash(const char *bytes, size_t len, uint64_t seed)
+{
+	uint64_t state = seed ^ len;
+
+	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+		uint64_t word = 0;
+		memcpy(&word, bytes + i, len - i < sizeof word ? len - i : sizeof word);
+		state ^= word;
+		state = random_next(&state);
+	}
+	return state;
 }
 
 #endif

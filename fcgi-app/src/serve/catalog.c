@@ -254,6 +254,19 @@ catalog_ready(const struct catalog *c)
 	return shelf->standard != NULL ? shelf->standard->champion != NULL : shelf_has_champion(shelf);
 }
 
+bool
+catalog_has_feature(const struct catalog *c, const char *name, size_t len)
+{
+	for (size_t i = 0; i < c->shelf->store.n_models; i++) {
+		const struct served *champion = c->shelf->entries[i].champion;
+		const struct features *f = champion != NULL ? model_features(champion->model) : NULL;
+		for (size_t k = 0; f != NULL && k < f->n; k++)
+			if (strlen(f->names[k]) == len && memcmp(f->names[k], name, len) == 0)
+				return true;
+	}
+	return false;
+}
+
 void
 catalog_write_ready(const struct catalog *c, struct buf *out)
 {

@@ -85,6 +85,9 @@ void catalog_write_choice(const struct catalog_choice *choice, struct buf *out);
 /* True where a request for the default model can be answered or, without one, a request for any. */
 bool catalog_ready(const struct catalog *c);
 
+/* True where a champion has a feature of that name, whose length is given. */
+bool catalog_has_feature(const struct catalog *c, const char *name, size_t len);
+
 /* Appends the body of /readyz. */
 void catalog_write_ready(const struct catalog *c, struct buf *out);
 

@@ -15,7 +15,9 @@
 #include "serve/gate.h"
 #include "serve/registry.h"
 #include "watch/history.h"
+#include "watch/journal.h"
 #include "watch/metrics.h"
+#include "watch/truth.h"
 
 enum {
 	REQUEST_ID_MAX = 65,   /* with its NUL */
@@ -49,6 +51,8 @@ struct server {
 	struct registry *registry; /* owned by cmd_serve.c */
 	struct gate *gate;         /* owned by cmd_serve.c; NULL where neither keys nor limits are asked for */
 	struct history *history;   /* owned by cmd_serve.c */
+	struct truth *truth;       /* owned by cmd_serve.c; NULL: feedback is off */
+	struct journal *journal;   /* owned by cmd_serve.c; NULL: there is none */
 };
 
 /* One worker's request: the memory is the worker's and used again for the next one. */
@@ -114,5 +118,6 @@ request_handler repository_unload;
 request_handler mlflow_invocations;
 request_handler mlflow_ping;
 request_handler status_hour;
+request_handler feedback_handle;
 
 #endif

@@ -34,6 +34,7 @@ static const struct route routes[] = {
 	{"POST", "/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"POST", "/models/{name}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"POST", "/models/{name}/versions/{version}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/feedback", feedback_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/models", status_models, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/models/{name}", status_model, REQUEST_PREDICT, REQUEST_OWN},
 	{"GET", "/models/{name}/versions/{version}", status_model_version, REQUEST_PREDICT, REQUEST_OWN},

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "model/parallel.h"
+#include "serve/feedback.h"
 
 enum { ENTER_TRIES = 3 };
 
@@ -107,7 +108,11 @@ predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, f
 	else
 		e = model_predict(s->model, &q->caller, s->output, c->rows, c->n_rows, outputs, &why);
 	s->duration_ns += clock_now_ns() - start;
-	return e == ERR_OK ? ERR_OK : score_failed(q, s, e, &why);
+	if (e != ERR_OK)
+		return score_failed(q, s, e, &why);
+	if (s->n_runs == 1 && c->first == 0)
+		feedback_keep(q, s, c);
+	return ERR_OK;
 }
 
 enum err
@@ -173,6 +178,7 @@ answer(struct request *q, const struct score_protocol *protocol, struct score *s
 	*series = choice.series;
 	if (e == ERR_OK) {
 		s->model = choice.model;
+		s->series = choice.series;
 		memcpy(q->served_model, model_name(s->model), strlen(model_name(s->model)) + 1);
 		memcpy(q->served_version, model_version(s->model), strlen(model_version(s->model)) + 1);
 		e = read_and_print(q, protocol, s);

@@ -29,9 +29,10 @@ struct score_protocol {
 
 /* One request's; lent to the protocol's functions. */
 struct score {
-	void *own;                 /* the protocol's, as given to score_handle() */
-	const struct model *model; /* borrowed until the handler returns */
-	const float *values;       /* row-major, as many a row as the model has features, NaN for missing; the request's */
+	void *own;                     /* the protocol's, as given to score_handle() */
+	const struct model *model;     /* borrowed until the handler returns */
+	struct metrics_series *series; /* of its version */
+	const float *values;           /* row-major, as many a row as the model has features, NaN for missing; the request's */
 	size_t n_rows;
 	enum booster_output output; /* for score_run(); values unless the protocol sets another */
 	size_t chunk_max;           /* rows; BOOSTER_CHUNK_ROWS unless the protocol sets fewer */

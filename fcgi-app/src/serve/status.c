@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "model/booster.h"
 #include "serve/openapi.h"
+#include "serve/feedback.h"
 #include "serve/request.h"
 #include "serve/score.h"
 #include "version.h"
@@ -84,6 +85,10 @@ status_metrics(struct request *q)
 {
 	q->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_write(q->server->metrics, &q->answer);
+	if (q->server->truth != NULL)
+		truth_write_metrics(q->server->truth, &q->answer);
+	if (q->server->journal != NULL)
+		journal_write_metrics(q->server->journal, &q->answer);
 	const struct catalog *catalog = registry_enter(q->server->registry, q->worker);
 	catalog_write_metrics(catalog, &q->answer);
 	registry_leave(q->server->registry, q->worker);
@@ -94,7 +99,7 @@ enum err
 status_hour(struct request *q)
 {
 	buf_char(&q->answer, '{');
-	history_write(q->server->history, clock_now_ns(), NULL, NULL, &q->answer);
-	buf_str(&q->answer, "}\n");
+	history_write(q->server->history, clock_now_ns(), feedback_write_live, q->server->truth, &q->answer);
+	buf_printf(&q->answer, ",\"feedback\":%s}\n", q->server->truth != NULL ? "true" : "false");
 	return ERR_OK;
 }

@@ -39,6 +39,7 @@ struct mark {
 
 struct history {
 	const struct metrics *metrics; /* borrowed */
+	size_t n_workers;
 	uint64_t started_ns;
 	pthread_mutex_t lock;
 	struct span spans[N_SPANS];          /* guarded by lock: hour, minute */
@@ -47,13 +48,14 @@ struct history {
 };
 
 struct history *
-history_open(const struct metrics *m, uint64_t now_ns)
+history_open(const struct metrics *m, size_t n_workers, uint64_t now_ns)
 {
 	struct history *h = calloc(1, sizeof *h);
 
 	if (h == NULL)
 		return NULL;
 	h->metrics = m;
+	h->n_workers = n_workers;
 	h->started_ns = now_ns;
 	h->spans[0] = (struct span){.name = "hour", .step_s = 60};
 	h->spans[1] = (struct span){.name = "minute", .step_s = 1};
@@ -251,7 +253,7 @@ write_times(const struct history *h, uint64_t elapsed, struct buf *out)
 	buf_printf(out, "\"now\":\"%s\",\"started\":\"%s\",\"uptime_s\":%" PRIu64 ",\"version\":\"%s\"",
 			   clock_rfc3339_of(time(NULL), now), clock_rfc3339_of((time_t)metrics_start_s(h->metrics), started),
 			   elapsed / NS_PER_S, FUTAIE_VERSION);
-	buf_printf(out, ",\"workers\":%zu,\"in_flight\":%zu", metrics_shards(h->metrics), metrics_in_flight(h->metrics));
+	buf_printf(out, ",\"workers\":%zu,\"in_flight\":%zu", h->n_workers, metrics_in_flight(h->metrics));
 	buf_printf(out, ",\"totals\":{\"requests\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"rows\":%" PRIu64 "},",
 			   c->requests, c->errors, c->failures, c->rows);
 }

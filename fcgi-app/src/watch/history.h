@@ -18,8 +18,8 @@ struct history;
 
 enum { HISTORY_STEPS = 60, HISTORY_MODELS_MAX = 200 /* written out */ };
 
-/* `m` is borrowed. NULL without memory. */
-struct history *history_open(const struct metrics *m, uint64_t now_ns);
+/* `m` is borrowed; `n_workers` is only written out. NULL without memory. */
+struct history *history_open(const struct metrics *m, size_t n_workers, uint64_t now_ns);
 void history_free(struct history *h);
 
 /* Ends the steps that are over at `now_ns` of clock_now_ns(). A few times a second, by one thread; what is late is counted in the step of the last tick. */

@@ -242,12 +242,6 @@ metrics_prediction(struct metrics_series *s, size_t shard, enum err result, size
 	observe(&mine->duration, &duration_bounds, duration_ns);
 }
 
-size_t
-metrics_shards(const struct metrics *m)
-{
-	return m->n_shards;
-}
-
 double
 metrics_start_s(const struct metrics *m)
 {

@@ -89,7 +89,6 @@ struct metrics_totals {
 
 /* Any thread; a request is in the totals once metrics_request_end() was called. */
 void metrics_totals(const struct metrics *m, struct metrics_totals *out);
-size_t metrics_shards(const struct metrics *m);
 double metrics_start_s(const struct metrics *m); /* since the epoch, by the clock of then */
 
 /* Any thread. */
