@@ -4,8 +4,8 @@
  * It counts the calls that change files: open(2) with O_CREAT, write(2), fsync(2), rename(2), mkdir(2), mkdtemp(3), unlink(2), rmdir(2) and
  * remove(3). FAULT_AT is the number of the call, from 1, that does not come off; 0 only counts. FAULT_ERRNO is the error that it fails with;
  * without it the process ends there by SIGKILL, a write after half of its bytes. With FAULT_LASTING all later calls that need room on the disk
- * fail too. FAULT_TRACE names a file that gets a line for each call: its number, name and path. Programs that the process starts are
- * left alone.
+ * fail too. FAULT_SLOW_MS lets each write take so much longer. FAULT_TRACE names a file that gets a line for each call: its number, name and
+ * path. Programs that the process starts are left alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static long at;
@@ -24,6 +25,7 @@ static long calls;
 static int error;
 static bool lasting;
 static int trace = -1;
+static long slow_ms;
 
 static long
 number(const char *name)
@@ -41,6 +43,7 @@ start(void)
 	at = number("FAULT_AT");
 	error = (int)number("FAULT_ERRNO");
 	lasting = getenv("FAULT_LASTING") != NULL;
+	slow_ms = number("FAULT_SLOW_MS");
 	if (path != NULL)
 		trace = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	(void)unsetenv("LD_PRELOAD");
@@ -107,6 +110,8 @@ write(int fd, const void *bytes, size_t len)
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return (ssize_t)syscall(SYS_write, fd, bytes, len);
+	if (slow_ms > 0)
+		(void)nanosleep(&(struct timespec){.tv_sec = slow_ms / 1000, .tv_nsec = slow_ms % 1000 * 1000000}, NULL);
 	(void)snprintf(path, sizeof path, "%d, %zu bytes", fd, len);
 	if (calls + 1 == at)
 		(void)syscall(SYS_write, fd, bytes, len / 2);

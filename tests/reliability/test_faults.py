@@ -9,11 +9,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 
 import pytest
 
-from lib import commands, models, stack
+from lib import commands, fault, models, stack
 from lib.commands import add, done, futaie_models
 
 pytestmark = [pytest.mark.skipif(bool(stack.SANITIZED), reason="a sanitizer wants to be loaded first"), pytest.mark.limit(60)]
@@ -23,16 +22,11 @@ OTHER = "garden"
 FIXTURE = "reg-squarederror-gblinear"       # a small file
 MOST_STEPS = 100
 TAKE_ROOM = ("open", "open64", "write", "rename", "mkdir", "mkdtemp")
-FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC"]
 
 
 @pytest.fixture(scope="module")
 def library():
-    path = stack.scratch("fault").resolve() / "fault.so"
-    made = subprocess.run([*os.environ.get("CC", "cc").split(), *FLAGS, "-o", path, stack.ROOT / "tests" / "lib" / "fault.c"],
-                          capture_output=True, text=True, timeout=60, check=False)
-    assert made.returncode == 0, made.stderr
-    return path
+    return fault.build()
 
 
 @pytest.fixture(scope="module")
