@@ -83,6 +83,8 @@ GROUPS = {
     "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),
     "keys": Group("API keys and limits: 401, 403 and 429, rotation under load, secrets that stay secret", pytest_file("keys"), 150),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
+    "status": Group("the last hour: exact counts in steps", pytest_file("status"), 90),
+    "feedback": Group("truths that come later: live errors, and a journal that is bounded and blocks nobody", pytest_file("feedback"), 150),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
@@ -92,7 +94,7 @@ GROUPS = {
         [*PYTEST, "tests/reliability/test_faults.py"]], 240, always=False),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
         sanitized("address", "predict", "inference", "invocations", "batch", "bench", "models", "badinput", "lifecycle", "keys"),
-        sanitized("thread", "batch", "metrics", "inference", "models", "lifecycle", "keys")], 720, always=False),
+        sanitized("thread", "batch", "metrics", "status", "feedback", "inference", "models", "lifecycle", "keys")], 720, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),
     "fuzz": Group("made-up model files and made-up numbers: no harm, a sentence for each, and two readers agree", lambda: [

@@ -164,6 +164,39 @@ wrong_command_lines(void **state)
 }
 
 static void
+shares(void **state)
+{
+	static const struct options_row row = {
+		.name = "part", .type = OPTIONS_SHARE, .initial = "0.25", .value = "SHARE", .help = "How much."};
+	static const struct options_table one = {.command = "try", .synopsis = "", .summary = "Tries.", .rows = &row, .n_rows = 1};
+	static const struct {
+		const char *text;
+		double value; /* -1: refused */
+	} cases[] = {{"0", 0},        {"1", 1},    {"0.5", 0.5},   {".5", 0.5}, {"5e-1", 0.5}, {"1.0", 1},    {"1.01", -1},
+				 {"-0.1", -1},    {"", -1},    {"0,5", -1},    {"x", -1},   {"0.5x", -1},  {"50%", -1},   {"NaN", -1},
+				 {"Infinity", -1}, {" 0.5", -1}, {"1e999", -1}, {"1e-999", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct err_info info;
+		double value = -2;
+		char text[32];
+		char *argv[] = {(char[]){"--part"}, text};
+		bool help;
+		int n_operands;
+		(void)snprintf(text, sizeof text, "%s", cases[i].text);
+		options_init(&one, &value);
+		assert_true(value == 0.25);
+		check_err(text, options_argv(&one, &value, 2, argv, &help, &n_operands, &info), cases[i].value < 0 ? ERR_USAGE : ERR_OK,
+				  &info);
+		if (cases[i].value < 0)
+			check_contains(text, info.text, "part must be a number from 0 to 1, such as 0.05, not \"");
+		else
+			check_integer(text, value == cases[i].value, true);
+	}
+}
+
+static void
 help_wins(void **state)
 {
 	static const char *const lines[] = {"--help", "-h", "--count 1 --help", "one --help --unknown", "-h --count x"};
@@ -437,6 +470,8 @@ sample_gives_the_defaults(void **state)
 			check_integer(row->name, memcmp(got + row->offset, expected + row->offset, sizeof(int)), 0);
 		else if (row->type == OPTIONS_INTEGER)
 			check_integer(row->name, memcmp(got + row->offset, expected + row->offset, sizeof(long long)), 0);
+		else if (row->type == OPTIONS_SHARE)
+			check_integer(row->name, memcmp(got + row->offset, expected + row->offset, sizeof(double)), 0);
 	}
 	free(text);
 	free(expected);
@@ -461,6 +496,7 @@ main(void)
 		TEST("every option has its default", defaults),
 		TEST("options are read as --name value, --name=value or -x, and operands are told apart", command_lines),
 		TEST("unknown names, missing values and values out of range are refused in a sentence", wrong_command_lines),
+		TEST("a share is a number from 0 to 1", shares),
 		TEST("--help and -h end the reading", help_wins),
 		TEST_WITH("a file has name = value lines, empty lines and comments", files, folder_setup, folder_teardown),
 		TEST_WITH("what is wrong in a file is told with file and line", wrong_files, folder_setup, folder_teardown),

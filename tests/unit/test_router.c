@@ -43,6 +43,8 @@ static int
 teardown(void **state)
 {
 	router_request_release(&worker);
+	journal_free(server.journal);
+	truth_free(server.truth);
 	registry_free(server.registry);
 	history_free(server.history);
 	metrics_free(server.metrics);
@@ -616,6 +618,7 @@ warm_requests_allocate_nothing(void **state)
 		{"GET", "/ping", NULL, NULL, NULL, NULL},
 		{"GET", "/healthz", NULL, NULL, NULL, NULL},
 		{"GET", "/models/house", NULL, NULL, NULL, NULL},
+		{"GET", "/status", NULL, NULL, NULL, NULL},
 		{"GET", "/nothing", NULL, NULL, NULL, NULL},
 	};
 	const size_t n = sizeof calls / sizeof calls[0];
@@ -627,6 +630,49 @@ warm_requests_allocate_nothing(void **state)
 			if (round > 0)
 				check_integer(calls[i].uri, own, 0);
 		}
+}
+
+static void
+open_feedback(void)
+{
+	struct err_info info;
+	const struct journal_options options = {.path = folder_path("journal"),
+											.share = 1,
+											.omit = "age",
+											.file_max_bytes = JOURNAL_FILE_MIN,
+											.n_files = 2,
+											.n_workers = 1,
+											.log = &server.log};
+
+	server.truth = truth_open(server.metrics, TRUTH_ANSWERS_MIN, clock_now_ns());
+	assert_non_null(server.truth);
+	assert_err(journal_open(&options, &server.journal, &info), ERR_OK, &info);
+}
+
+static void
+feedback_allocates_nothing(void **state)
+{
+	static const struct call calls[] = {
+		{"POST", "/predict", NULL, ROW, "HTTP_X_REQUEST_ID", "own"},
+		{"POST", "/models/kinds/predict", NULL, ROW, NULL, NULL},
+		{"POST", "/feedback", NULL, "{\"id\":\"own\",\"actual\":[4.5]}", NULL, NULL},
+		{"POST", "/feedback", NULL, "{\"feedback\":[{\"id\":\"own\",\"actual\":4.5},{\"actual\":[[1,2],[3,null]],\"id\":\"x\"}]}", NULL, NULL},
+		{"POST", "/feedback", NULL, "{\"id\":7}", NULL, NULL},
+		{"GET", "/status", NULL, NULL, NULL, NULL},
+	};
+	const size_t n = sizeof calls / sizeof calls[0];
+
+	(void)state;
+	open_feedback();
+	for (int round = 0; round < 3; round++)
+		for (size_t i = 0; i < n; i++) {
+			size_t own = own_allocations(&calls[i]);
+			if (round > 0)
+				check_integer(calls[i].uri, own, 0);
+		}
+	struct truth_live live;
+	truth_live(server.truth, metrics_series(server.metrics, "house", "2"), &live);
+	check_integer("each round's answer got its truth once", live.n, 3);
 }
 
 static void
@@ -658,6 +704,7 @@ main(void)
 		WITH_SERVER("a path of up to 511 bytes is looked up, and a query may be longer", long_paths),
 		WITH_SERVER("requests are logged as asked for, in one line of JSON", logs),
 		WITH_SERVER("a warm request allocates nothing in futaie's own code", warm_requests_allocate_nothing),
+		WITH_SERVER("nor do answers that are remembered and journalled, and their truths", feedback_allocates_nothing),
 		TEST("every route has a name of its own for the metrics", route_names),
 	};
 

@@ -91,6 +91,17 @@ fail_item(struct reading *r, enum err e)
 	return e;
 }
 
+/* Takes the opening bracket of `kind`; another value is named in the sentence. */
+static enum err
+open_value(struct reading *r, enum json_kind kind, const char *expected)
+{
+	enum json_kind found = json_peek(&r->json);
+
+	if (found != kind && found != JSON_END && found != JSON_BAD)
+		return json_fail(&r->json, ERR_WRONG_TYPE, "expected %s, found %s", expected, json_kind_name(found));
+	return json_open(&r->json, kind == JSON_ARRAY ? '[' : '{');
+}
+
 static enum err
 read_number(struct reading *r, struct item *item, size_t *n)
 {
@@ -278,7 +289,7 @@ read_item(struct reading *r)
 	char name[NAME_MAX_BYTES];
 	size_t len;
 	bool more;
-	enum err e = json_open(&r->json, '{');
+	enum err e = open_value(r, JSON_OBJECT, "{\"id\": …, \"actual\": …}");
 
 	while (e == ERR_OK && (e = json_more(&r->json, '}', &more)) == ERR_OK && more) {
 		e = json_name(&r->json, name, sizeof name, &len);
@@ -292,7 +303,7 @@ static enum err
 read_list(struct reading *r)
 {
 	bool more;
-	enum err e = json_open(&r->json, '[');
+	enum err e = open_value(r, JSON_ARRAY, "an array of {\"id\": …, \"actual\": …}");
 
 	r->list = true;
 	while (e == ERR_OK && (e = json_more(&r->json, ']', &more)) == ERR_OK && more) {
