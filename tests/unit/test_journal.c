@@ -162,7 +162,8 @@ lines_of_answers(void **state)
 	(void)state;
 	open_simple();
 	write_answer(0, "abc", 2);
-	const struct journal_truth truth = {.id = "abc", .model = "house", .version = "2", .row = 1, .actual = (float[]){7, 8}, .width = 2};
+	const struct journal_truth truth = {
+		.id = "abc", .model = "house", .version = "2", .row = 1, .actual = (float[]){7, 8}, .width = 2};
 	journal_truth(journal, 0, &truth);
 	struct journal_answer margins = answer("m", 1);
 	margins.margins = true;
@@ -176,9 +177,10 @@ lines_of_answers(void **state)
 	check_integer(text, count_lines("j", text), 4);
 	second[-1] = third[-1] = fourth[-1] = '\0';
 	assert_contains(text, "{\"kind\":\"prediction\",\"time\":\"20");
-	check_string("first", behind_time(text),
-				 ",\"id\":\"abc\",\"model\":\"house\",\"version\":\"2\",\"row\":0,\"features\":{\"MedInc\":8.3252,\"say \\\"a\\\"\":null,"
-				 "\"Ave\":41},\"prediction\":4.5}");
+	check_string(
+		"first", behind_time(text),
+		",\"id\":\"abc\",\"model\":\"house\",\"version\":\"2\",\"row\":0,\"features\":{\"MedInc\":8.3252,\"say \\\"a\\\"\":null,"
+		"\"Ave\":41},\"prediction\":4.5}");
 	assert_contains(second, "\"row\":1,\"features\":{\"MedInc\":1,\"say \\\"a\\\"\":2,\"Ave\":3},\"prediction\":null}");
 	check_string("third", behind_time(third), ",\"id\":\"abc\",\"model\":\"house\",\"version\":\"2\",\"row\":1,\"actual\":[7,8]}");
 	assert_contains(third, "{\"kind\":\"feedback\"");
@@ -443,7 +445,8 @@ blocked_rotation(void **state)
 static void
 cannot_be_written(void **state)
 {
-	struct journal_options options = {.share = 1, .omit = "", .file_max_bytes = JOURNAL_FILE_MIN, .n_files = 1, .n_workers = 1, .log = &silent};
+	struct journal_options options = {
+		.share = 1, .omit = "", .file_max_bytes = JOURNAL_FILE_MIN, .n_files = 1, .n_workers = 1, .log = &silent};
 
 	(void)state;
 	options.path = folder_path("none/j");

@@ -656,7 +656,8 @@ feedback_allocates_nothing(void **state)
 		{"POST", "/predict", NULL, ROW, "HTTP_X_REQUEST_ID", "own"},
 		{"POST", "/models/kinds/predict", NULL, ROW, NULL, NULL},
 		{"POST", "/feedback", NULL, "{\"id\":\"own\",\"actual\":[4.5]}", NULL, NULL},
-		{"POST", "/feedback", NULL, "{\"feedback\":[{\"id\":\"own\",\"actual\":4.5},{\"actual\":[[1,2],[3,null]],\"id\":\"x\"}]}", NULL, NULL},
+		{"POST", "/feedback", NULL, "{\"feedback\":[{\"id\":\"own\",\"actual\":4.5},{\"actual\":[[1,2],[3,null]],\"id\":\"x\"}]}",
+		 NULL, NULL},
 		{"POST", "/feedback", NULL, "{\"id\":7}", NULL, NULL},
 		{"GET", "/status", NULL, NULL, NULL, NULL},
 	};

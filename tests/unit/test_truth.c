@@ -271,13 +271,20 @@ no_truth(void **state)
 		float actual;
 		enum err expected;
 	} cases[] = {
-		{MEASURE_LOGLOSS, 1.5F, ERR_BAD_NUMBER},        {MEASURE_LOGLOSS, -0.1F, ERR_BAD_NUMBER},
-		{MEASURE_LOGLOSS, 0.25F, ERR_OK},               {MEASURE_LOGLOSS_MARGIN, 2, ERR_BAD_NUMBER},
-		{MEASURE_LOGLOSS_CLASSES, 3, ERR_BAD_NUMBER},   {MEASURE_LOGLOSS_CLASSES, 0.5F, ERR_BAD_NUMBER},
-		{MEASURE_LOGLOSS_CLASSES, -1, ERR_BAD_NUMBER},  {MEASURE_LOGLOSS_CLASSES, 2, ERR_OK},
-		{MEASURE_LOGLOSS_CLASSES, 3e38F, ERR_BAD_NUMBER}, {MEASURE_ERROR_BINARY, 0.5F, ERR_BAD_NUMBER},
-		{MEASURE_ERROR_CLASS, 1.5F, ERR_BAD_NUMBER},    {MEASURE_ERROR_CLASS, 3e38F, ERR_OK},
-		{MEASURE_RMSE, -3e38F, ERR_OK},                 {MEASURE_NONE, -3e38F, ERR_OK},
+		{MEASURE_LOGLOSS, 1.5F, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS, -0.1F, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS, 0.25F, ERR_OK},
+		{MEASURE_LOGLOSS_MARGIN, 2, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS_CLASSES, 3, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS_CLASSES, 0.5F, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS_CLASSES, -1, ERR_BAD_NUMBER},
+		{MEASURE_LOGLOSS_CLASSES, 2, ERR_OK},
+		{MEASURE_LOGLOSS_CLASSES, 3e38F, ERR_BAD_NUMBER},
+		{MEASURE_ERROR_BINARY, 0.5F, ERR_BAD_NUMBER},
+		{MEASURE_ERROR_CLASS, 1.5F, ERR_BAD_NUMBER},
+		{MEASURE_ERROR_CLASS, 3e38F, ERR_OK},
+		{MEASURE_RMSE, -3e38F, ERR_OK},
+		{MEASURE_NONE, -3e38F, ERR_OK},
 	};
 	struct truth_joined joined;
 
@@ -285,8 +292,12 @@ no_truth(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct metrics_series *own = metrics_series(metrics, numbered((unsigned)i), "1");
 		size_t width = cases[i].measure == MEASURE_LOGLOSS_CLASSES ? 3 : 1;
-		const struct truth_answer a = {
-			.id = numbered((unsigned)i), .series = own, .measure = cases[i].measure, .n_rows = 1, .width = width, .values = (float[]){1, 0, 0}};
+		const struct truth_answer a = {.id = numbered((unsigned)i),
+									   .series = own,
+									   .measure = cases[i].measure,
+									   .n_rows = 1,
+									   .width = width,
+									   .values = (float[]){1, 0, 0}};
 		truth_remember(truth, &a);
 		check_err(numbered((unsigned)i), join(numbered((unsigned)i), cases[i].actual, &joined), cases[i].expected, &info);
 		struct truth_live live;
