@@ -25,15 +25,16 @@ enum {
 	CACHE_LINE = 64,
 	OUT_BYTES = 256 * 1024, /* of one write */
 	POLL_MS = 50,
-	BUSY_POLL_MS = 5, /* where a ring was as full as … */
-	BUSY_PART = 16,   /* … a sixteenth */
-	RETRY_MS = 1000,  /* after a failure */
-	COMPLAIN_S = 60,  /* between two lines in the log */
+	BUSY_POLL_MS = 5,    /* where a ring was as full as … */
+	BUSY_PART = 16,      /* … a sixteenth */
+	RETRY_MS = 1000,     /* after a failure */
+	COMPLAIN_MS = 60000, /* between two lines in the log */
 	PATH_SUFFIX_MAX = 8,
 	FILE_MODE = 0640 /* less the umask */
 };
 
 #define NS_PER_MS 1000000ULL
+#define HASHES    0x1p63
 
 enum kind { KIND_PREDICTION, KIND_FEEDBACK, N_KINDS };
 enum reason { REASON_FULL, REASON_TOO_LONG, REASON_TOO_MANY_ROWS, N_REASONS };
@@ -45,22 +46,26 @@ static const char *const operation_names[N_OPERATIONS] = {"open", "write", "rota
 
 typedef _Atomic uint64_t counter;
 
+/* Written by the thread, read by the worker: not in a line of the cache that the worker writes. */
+struct tail {
+	_Alignas(CACHE_LINE) _Atomic size_t at;
+};
+
 /* One worker's. Positions only grow; what they are modulo JOURNAL_RING_BYTES is a place in the ring. */
 struct lane {
-	_Alignas(CACHE_LINE) _Atomic size_t head; /* written by the worker */
+	struct tail tail;
+	_Atomic size_t head; /* this and what follows is written by the worker */
 	counter lines[N_KINDS];
 	counter dropped[N_REASONS];
-	char *ring;                               /* owned */
-	struct buf line;                          /* the worker's; all of its memory is there from the start */
-	unsigned char *omitted;                   /* the worker's, owned; JOURNAL_FEATURES_MAX: 1 where the feature is left out */
-	_Alignas(CACHE_LINE) _Atomic size_t tail; /* written by the thread */
+	char *ring;             /* owned */
+	unsigned char *omitted; /* owned; JOURNAL_FEATURES_MAX: 1 where the feature is left out */
+	struct buf line;        /* all of its memory is there from the start */
 };
 
 struct journal {
 	char path[PATH_MAX];
 	const char *omit;   /* borrowed */
-	uint64_t threshold; /* ids with a hash below it are in the sample; all where … */
-	bool everything;
+	uint64_t threshold; /* ids with a hash below it are in the sample: a share of HASHES */
 	uint64_t file_max_bytes;
 	size_t n_files;
 	const struct log *log; /* borrowed */
@@ -180,8 +185,7 @@ journal_open(const struct journal_options *o, struct journal **out, struct err_i
 		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for the journal");
 	j->fd = -1;
 	j->omit = o->omit;
-	j->everything = o->share >= 1;
-	j->threshold = j->everything ? 0 : (uint64_t)(o->share * 0x1p64);
+	j->threshold = (uint64_t)(o->share * HASHES);
 	j->file_max_bytes = o->file_max_bytes;
 	j->n_files = o->n_files;
 	j->log = o->log;
@@ -237,7 +241,7 @@ journal_free(struct journal *j)
 bool
 journal_wants(const struct journal *j, const char *id)
 {
-	return j->everything || random_hash(id, strlen(id), 0) < j->threshold;
+	return random_hash(id, strlen(id), 0) >> 1 < j->threshold;
 }
 
 size_t
@@ -295,7 +299,7 @@ print_values(struct buf *line, const char *name, const float *values, size_t n)
 static size_t
 ring_room(const struct lane *l)
 {
-	size_t used = atomic_load_explicit(&l->head, memory_order_relaxed) - atomic_load_explicit(&l->tail, memory_order_acquire);
+	size_t used = atomic_load_explicit(&l->head, memory_order_relaxed) - atomic_load_explicit(&l->tail.at, memory_order_acquire);
 
 	return JOURNAL_RING_BYTES - used;
 }
@@ -398,7 +402,7 @@ failed(struct journal *j, enum operation o, uint64_t now_ns)
 					"counts: make "
 					"room or mend the folder, it is tried again every second",
 					operation_names[o], j->path, why);
-		j->complain_ns = now_ns + COMPLAIN_S * 1000 * NS_PER_MS;
+		j->complain_ns = now_ns + COMPLAIN_MS * NS_PER_MS;
 	}
 	return false;
 }
@@ -537,7 +541,7 @@ whole_lines(const struct lane *l, size_t tail, size_t len, size_t room)
 static size_t
 gather(struct journal *j, struct lane *l)
 {
-	size_t tail = atomic_load_explicit(&l->tail, memory_order_relaxed);
+	size_t tail = atomic_load_explicit(&l->tail.at, memory_order_relaxed);
 	size_t waiting = atomic_load_explicit(&l->head, memory_order_acquire) - tail;
 	size_t n = whole_lines(l, tail, waiting, OUT_BYTES - j->out.len);
 	size_t start = tail % JOURNAL_RING_BYTES;
@@ -545,7 +549,7 @@ gather(struct journal *j, struct lane *l)
 
 	buf_add(&j->out, l->ring + start, first);
 	buf_add(&j->out, l->ring, n - first);
-	atomic_store_explicit(&l->tail, tail + n, memory_order_release);
+	atomic_store_explicit(&l->tail.at, tail + n, memory_order_release);
 	return waiting;
 }
 
