@@ -375,6 +375,7 @@ def test_under_load(front, shipped_models, journal, say):
                 _, request_id = predict(site.app, [EXAMPLE])
                 given += give(site.app, request_id, 4)["matched"]
         assert not wrk.lost(), wrk.lost()
+        stack.wait_for("the last requests", lambda: prometheus.get(scrape(site), "futaie_requests_in_flight") == 1)
         seen, samples = counts(site.app), scrape(site)
         predictions = prometheus.get(samples, "prediction_requests_total", model=CALIFORNIA, version="1")
         assert given == 300 and predictions >= wrk.requests() + 300
@@ -446,6 +447,7 @@ def test_slow_disk(journal):
                     _, request_id = predict(app, [EXAMPLE])
                     give(app, request_id, 4)
             assert not wrk.lost(), wrk.lost()
+        stack.wait_for("the last requests", lambda: prometheus.get(scrape(app), "futaie_requests_in_flight") == 1)
         seen = counts(app)
         rows = prometheus.get(scrape(app), "futaie_batch_rows_sum", model=CALIFORNIA, version="1")
         assert seen["lines"] + seen["truths"] + seen["full"] == rows + 50, (seen, rows)
@@ -487,6 +489,7 @@ def test_bad_options(words):
     assert run.returncode == 2 and words[0].strip("-") in run.stderr, run
 
 
+@pytest.mark.skipif(bool(stack.SANITIZED), reason="a sanitizer keeps what is freed")
 def test_memory_is_bounded(fresh, shipped_models):
     """Answers beyond those that are remembered take no more memory"""
     app = fresh(shipped_models, ["--feedback-answers", "1000", "--log-requests", "none"])
@@ -498,4 +501,4 @@ def test_memory_is_bounded(fresh, shipped_models):
     ask(2000)
     before = app.rss_kib()
     ask(3000)
-    assert app.rss_kib() - before < (8192 if stack.SANITIZED else 1024), (before, app.rss_kib())
+    assert app.rss_kib() - before < 1024, (before, app.rss_kib())
