@@ -10,7 +10,7 @@ import threading
 import numpy
 import pytest
 
-from lib import fault, load, models, prometheus, stack
+from lib import fault, fcgi, load, models, prometheus, stack
 from lib.models import CALIFORNIA, EXAMPLE, EXAMPLE_BODY, FEATURES
 
 ON = ["--feedback-answers", "5000"]
@@ -185,6 +185,35 @@ def test_explanations_count(site):
     """The prediction in an explanation is remembered, too"""
     _, request_id = predict(site, [rows_of("reg-tweedie")[0]], "reg-tweedie", path="explain")
     assert give(site, request_id, 1)["matched"] == 1
+
+
+PROTOCOLS = {
+    "/predict": {"features": [EXAMPLE]},
+    "/explain": {"features": [EXAMPLE]},
+    "/invocations": {"dataframe_split": {"columns": FEATURES, "data": [EXAMPLE]}},
+    f"/v2/models/{CALIFORNIA}/infer": {"inputs": [{"name": "input", "shape": [1, 8], "datatype": "FP32", "data": EXAMPLE}]},
+    f"/v2/models/{CALIFORNIA}/versions/1/infer": {"inputs": [{"name": "input", "shape": [1, 8], "datatype": "FP64", "data": EXAMPLE}]},
+}
+
+
+def test_every_protocol(fresh, shipped_models, journal):
+    """Answers of every protocol are remembered and journalled, those of the admin socket too"""
+    admin = stack.scratch("admin") / "admin.sock"
+    app = fresh(shipped_models, [*ON, "--journal", journal, "--threads", "2", "--admin-socket", admin])
+    asked = []
+    for request in (app.request, lambda *words: fcgi.request(str(admin), *words)):
+        for path, body in PROTOCOLS.items():
+            reply = request("POST", path, body)
+            assert reply.status == 200, (path, reply)
+            asked.append(reply.headers["x-request-id"])
+            assert json.loads(request("POST", "/feedback", {"id": asked[-1], "actual": 4.5}).text())["matched"] == 1, path
+    assert live(app, CALIFORNIA)["n"] == len(asked)
+    app.stop()
+    lines = lines_of(journal)
+    for kind in ("prediction", "feedback"):
+        assert [line["id"] for line in lines if line["kind"] == kind] == asked, kind
+    assert len({line["prediction"] for line in lines if line["kind"] == "prediction"}) == 1
+    assert len({tuple(line["features"].items()) for line in lines if line["kind"] == "prediction"}) == 1
 
 
 def test_unknown_id(site):
