@@ -30,7 +30,8 @@ enum request_log { REQUEST_LOG_ALL, REQUEST_LOG_ERRORS, REQUEST_LOG_NONE };
 /* Who may use a route, once keys are asked for. */
 enum request_scope {
 	REQUEST_PUBLIC,
-	REQUEST_PREDICT,
+	REQUEST_PREDICT, /* a prediction: counted as one, also where it is refused */
+	REQUEST_CLIENT,  /* who may predict, for what is no prediction */
 	REQUEST_METRICS,
 	REQUEST_ADMIN,
 	REQUEST_LOCAL /* as REQUEST_ADMIN, and only who reaches --admin-socket, which has the other routes as well */

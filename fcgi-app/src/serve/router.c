@@ -20,7 +20,7 @@ enum {
 };
 
 struct route {
-	const char *method;  /* "GET" answers HEAD too; "POST" with REQUEST_PREDICT is a request on a route that predicts */
+	const char *method;  /* "GET" answers HEAD too */
 	const char *pattern; /* {name} and {version} stand for one segment */
 	request_handler *handler;
 	enum request_scope scope;
@@ -34,27 +34,27 @@ static const struct route routes[] = {
 	{"POST", "/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"POST", "/models/{name}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
 	{"POST", "/models/{name}/versions/{version}/explain", explain_handle, REQUEST_PREDICT, REQUEST_OWN},
-	{"POST", "/feedback", feedback_handle, REQUEST_PREDICT, REQUEST_OWN},
-	{"GET", "/models", status_models, REQUEST_PREDICT, REQUEST_OWN},
-	{"GET", "/models/{name}", status_model, REQUEST_PREDICT, REQUEST_OWN},
-	{"GET", "/models/{name}/versions/{version}", status_model_version, REQUEST_PREDICT, REQUEST_OWN},
+	{"POST", "/feedback", feedback_handle, REQUEST_CLIENT, REQUEST_OWN},
+	{"GET", "/models", status_models, REQUEST_CLIENT, REQUEST_OWN},
+	{"GET", "/models/{name}", status_model, REQUEST_CLIENT, REQUEST_OWN},
+	{"GET", "/models/{name}/versions/{version}", status_model_version, REQUEST_CLIENT, REQUEST_OWN},
 	{"GET", "/healthz", status_healthz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/readyz", status_readyz, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/openapi.json", status_openapi, REQUEST_PUBLIC, REQUEST_OWN},
 	{"GET", "/version", status_version, REQUEST_PUBLIC, REQUEST_OWN},
-	{"GET", "/status", status_hour, REQUEST_PREDICT, REQUEST_OWN},
+	{"GET", "/status", status_hour, REQUEST_CLIENT, REQUEST_OWN},
 	{"GET", "/metrics", status_metrics, REQUEST_METRICS, REQUEST_OWN},
 	{"GET", "/v2", inference_server, REQUEST_PUBLIC, REQUEST_INFERENCE},
 	{"GET", "/v2/health/live", inference_live, REQUEST_PUBLIC, REQUEST_INFERENCE},
 	{"GET", "/v2/health/ready", inference_ready, REQUEST_PUBLIC, REQUEST_INFERENCE},
-	{"GET", "/v2/models/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}", inference_model, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}/ready", inference_model_ready, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/stats", statistics_handle, REQUEST_CLIENT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}", inference_model, REQUEST_CLIENT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/ready", inference_model_ready, REQUEST_CLIENT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/stats", statistics_handle, REQUEST_CLIENT, REQUEST_INFERENCE},
 	{"POST", "/v2/models/{name}/infer", inference_infer, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}/versions/{version}", inference_model, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}/versions/{version}/ready", inference_model_ready, REQUEST_PREDICT, REQUEST_INFERENCE},
-	{"GET", "/v2/models/{name}/versions/{version}/stats", statistics_handle, REQUEST_PREDICT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}", inference_model, REQUEST_CLIENT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}/ready", inference_model_ready, REQUEST_CLIENT, REQUEST_INFERENCE},
+	{"GET", "/v2/models/{name}/versions/{version}/stats", statistics_handle, REQUEST_CLIENT, REQUEST_INFERENCE},
 	{"POST", "/v2/models/{name}/versions/{version}/infer", inference_infer, REQUEST_PREDICT, REQUEST_INFERENCE},
 	{"POST", "/v2/repository/index", repository_index, REQUEST_LOCAL, REQUEST_INFERENCE},
 	{"POST", "/v2/repository/models/{name}/load", repository_load, REQUEST_LOCAL, REQUEST_INFERENCE},
@@ -297,6 +297,7 @@ static enum err
 pass_gate(struct request *q, const struct route *route, uint64_t now_ns)
 {
 	static const enum keys_scope scopes[] = {[REQUEST_PREDICT] = KEYS_PREDICT,
+											 [REQUEST_CLIENT] = KEYS_PREDICT,
 											 [REQUEST_METRICS] = KEYS_METRICS,
 											 [REQUEST_ADMIN] = KEYS_ADMIN,
 											 [REQUEST_LOCAL] = KEYS_ADMIN};
@@ -309,7 +310,7 @@ pass_gate(struct request *q, const struct route *route, uint64_t now_ns)
 	if (e == ERR_OK)
 		return q->error.code;
 	q->allow = NULL;
-	if (route != NULL && route->scope == REQUEST_PREDICT && strcmp(route->method, "POST") == 0)
+	if (route != NULL && route->scope == REQUEST_PREDICT)
 		score_count_refused(q);
 	return e;
 }
