@@ -98,9 +98,9 @@ static const struct options_row rows[] = {
 	{"backlog", INTEGER(backlog, 1, 65535), .initial = "1024", .value = "N",
 	 .help = "Connections that may wait for a worker, on a socket that is made."},
 	{"keys", TEXT(keys), .initial = "", .value = "FILE",
-	 .help =
-		 "Ask every request, but those for health and versions, for a key of FILE, which futaie keys makes. A change of FILE is "
-		 "taken within a second. Without it, no keys are asked for."},
+	 .help = "Ask every request, but those for health, versions and /openapi.json, for a key of FILE, which futaie keys makes. A "
+			 "change "
+			 "of FILE is taken within a second. Without it, no keys are asked for."},
 	{"rate-per-key", INTEGER(rate_per_key, 0, KEYS_RATE_MAX), .initial = "0", .value = "REQUESTS/S",
 	 .help = "How many requests a second a key may make, where it has no rate of its own; beyond it the answer is 429. 0 means no "
 			 "limit."},

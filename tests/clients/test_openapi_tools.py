@@ -44,8 +44,9 @@ def test_linter(node):
     assert linted.returncode == 0 and "Your API description is valid" in linted.stdout + linted.stderr, linted.stdout + linted.stderr
 
 
-def narrowed(document, model):
-    """The document with what only one model's rows are like, so that whatever is valid by it must be answered with 200."""
+def narrowed(document, model, keys=False):
+    """The document with what only one model's rows are like, so that whatever is valid by it must be answered with 200. With
+    `keys`, those are no longer optional."""
     names = [feature["name"] for feature in model["features"]]
     by_name = document["components"]["schemas"]["RowByName"]
     document["components"]["schemas"]["Row"]["oneOf"][0].update(minItems=len(names), maxItems=len(names))
@@ -53,6 +54,8 @@ def narrowed(document, model):
     cells = ",".join([r"-?[0-9]{1,6}(\.[0-9]{1,6})?"] * len(names))
     csv = document["components"]["schemas"]["Csv"]
     csv["pattern"] = f"^{','.join(names)}\n({cells}\n){{1,3}}$"
+    if keys:
+        document["security"] = [{"bearer": []}, {"apiKey": []}]
     document["components"]["parameters"]["name"]["schema"] = {"enum": [model["name"]]}
     document["components"]["parameters"]["version"]["schema"] = {"enum": model["versions"]}
     return document
@@ -61,12 +64,27 @@ def narrowed(document, model):
 def test_fuzzer(site, say):
     """Schemathesis finds no fault in any answer"""
     document = narrowed(site.get("/openapi.json").json(), site.get(f"/models/{models.CALIFORNIA}").json())
+    fuzz(site, document, say)
+    assert site.app.running() and site.post("/predict", models.EXAMPLE_BODY).status == 200
+
+
+def test_fuzzer_with_keys(say):
+    """Schemathesis finds no fault where keys are asked for, and none that is passed over"""
+    path = stack.scratch("keys") / "keys.json"
+    made = stack.run_futaie("keys", "add", "schemathesis", "--scopes", "predict,metrics", "--keys", path)
+    assert made.returncode == 0, made
+    field = "Authorization: Bearer " + made.stdout.strip()
+    with stack.Site(models.SHIPPED, ["--keys", str(path)]) as site:
+        model = site.get(f"/models/{models.CALIFORNIA}", headers=dict([field.split(": ")])).json()
+        fuzz(site, narrowed(site.get("/openapi.json").json(), model, keys=True), say, "--header", field)
+
+
+def fuzz(site, document, say, *words):
     path = stack.scratch("schemathesis") / "openapi.json"
     path.write_text(json.dumps(document))
     fuzzed = run(of_python("schemathesis"), "--no-color", "--config-file", HERE / "schemathesis.toml", "run", path,
-                 "--url", f"http://127.0.0.1:{site.http_port}", timeout_s=FUZZ_S)
+                 "--url", f"http://127.0.0.1:{site.http_port}", *words, timeout_s=FUZZ_S)
     assert fuzzed.returncode == 0, fuzzed.stdout + fuzzed.stderr
     operations = re.search(r"Tested: (\d+)", fuzzed.stdout)
     assert operations and int(operations[1]) == sum(len(item) for item in document["paths"].values()), fuzzed.stdout
     say(re.search(r"Test cases:\n +(.*)", fuzzed.stdout)[1])
-    assert site.app.running() and site.post("/predict", models.EXAMPLE_BODY).status == 200

@@ -119,6 +119,28 @@ def places():
         yield port_of
 
 
+KEYS = {}       # scope → key, of those that guarded() asks for
+
+
+@contextlib.contextmanager
+def guarded():
+    """The shipped model, for those who have a key."""
+    path = stack.scratch("keys") / "keys.json"
+    for scope in ("predict", "metrics"):
+        run = stack.run_futaie("keys", "add", "test", "--scopes", scope, "--keys", path)
+        assert run.returncode == 0, run
+        KEYS[scope] = run.stdout.strip()
+    with stack.Site(models.SHIPPED, ["--keys", str(path)]) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def hurried():
+    """The shipped model, one request a second."""
+    with stack.Site(models.SHIPPED, ["--rate-per-address", "1", "--burst", "1"]) as site:
+        yield site
+
+
 # The cases: which operations get which request, and what must come back.
 
 @dataclasses.dataclass
@@ -135,12 +157,18 @@ class Case:
     name: str = CALIFORNIA
     version: str = "1"
     raw: bytes = b""            # lines to put behind the request's first, sent as they are, instead of fields and a body
+    key: str = ""               # the scope of the key that is sent
+    key_header: str = "Authorization"
+    attempts: int = 1           # until the status comes
     responses: str = ""         # the document's name of the response, where it is not the status
 
     def __str__(self):
-        return " ".join(filter(None, [str(self.status), self.code, self.method, self.place.__name__, self.query and "?" + self.query]))
+        return " ".join(filter(None, [str(self.status), self.code, self.method, self.place.__name__, self.key and f"{self.key} in {self.key_header}", self.query and "?" + self.query]))
 
 
+PUBLIC = "isAlive|isReady|versions|openapi|inferenceServer|inferenceLive|inferenceReady|ping|health"
+KEYED = f"(?!(?:{PUBLIC})$).*"
+PREDICTING = f"(?!(?:metrics|{PUBLIC})$).*"     # what the scope predict is for
 ANY, ROWS, INFER, SCORE = ".*", "predict.*|explain.*", "infer|inferVersion", "invocations"
 POSTS = "|".join([ROWS, INFER, SCORE])
 GETS = f"(?!(?:{POSTS})$).*"
@@ -229,7 +257,16 @@ CASES = [
     Case(400, SCORE, code="repeated_field", body='{"instances": [%s], "instances": []}' % json.dumps(models.EXAMPLE)),
     Case(400, SCORE, code="bad_parameter", query="output=other"),
 
+    Case(200, PREDICTING, guarded, key="predict"),
+    Case(200, PREDICTING, guarded, key="predict", key_header="X-API-Key"),
+    Case(200, "metrics", guarded, key="metrics"),
+    Case(200, PUBLIC, guarded),
+    Case(401, KEYED, guarded, code="unauthorized"),
+    Case(401, KEYED, guarded, code="unauthorized", headers={"X-API-Key": "futaie_nobody"}),
+    Case(403, PREDICTING, guarded, code="forbidden", key="metrics"),
+    Case(403, "metrics", guarded, code="forbidden", key="predict"),
     Case(403, "metrics", code="forbidden", headers={"Via": "1.1 elsewhere"}),
+    Case(429, KEYED, hurried, code="rate_limited", attempts=10),
 
     Case(404, DEFAULTS + "|" + SCORE, mixed, code="no_default_model"),
     Case(404, DEFAULTS + "|" + SCORE, waiting, code="no_champion"),
@@ -281,8 +318,13 @@ def send(port, operation, case):
     if case.raw:
         return http.exchange(port, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode() + case.raw + b"\r\n")[0]
     body = BODIES.get(operation.id, EXAMPLE_BODY) if case.body is None and method in ("POST", "PUT", "PATCH") else case.body
+    headers = {**case.headers, **({case.key_header: ("Bearer " if case.key_header == "Authorization" else "") + KEYS[case.key]} if case.key else {})}
     with contextlib.closing(http.Client(port)) as client:
-        return client.request(method, path, body, case.content_type if body is not None else None, headers=case.headers)
+        for _ in range(case.attempts):
+            reply = client.request(method, path, body, case.content_type if body is not None else None, headers=headers)
+            if reply.status == case.status:
+                break
+        return reply
 
 
 @pytest.mark.parametrize("operation, case", cases())
