@@ -38,6 +38,8 @@ static const struct options_row rows[] = {
 	 .help = "With list: print JSON."},
 };
 
+static bool describe_action(size_t i, struct options_action *out);
+
 const struct options_table keys_options = {
 	.command = "keys",
 	.synopsis = "add LABEL | list | revoke ID [--keys FILE] [OPTIONS]",
@@ -45,6 +47,7 @@ const struct options_table keys_options = {
 			   "server takes a change within a second.",
 	.rows = rows,
 	.n_rows = sizeof rows / sizeof rows[0],
+	.action = describe_action,
 };
 
 typedef enum err action_run(const struct keys_options *o, const char *operand, struct err_info *info);
@@ -67,6 +70,15 @@ static const struct action actions[] = {
 };
 
 enum { N_ACTIONS = sizeof actions / sizeof actions[0] };
+
+static bool
+describe_action(size_t i, struct options_action *out)
+{
+	if (i >= N_ACTIONS)
+		return false;
+	*out = (struct options_action){actions[i].name, actions[i].operand != NULL ? actions[i].operand : "", actions[i].summary};
+	return true;
+}
 
 static void
 print_help(void)
