@@ -158,7 +158,7 @@ shown=$target
 case $shown in 127.0.0.1 | '[::1]') shown=localhost ;; esac
 cacert=${tls#"$PWD"/}/cert.pem
 # shellcheck disable=SC2016 # the user's shell is to put the key in
-key=${KEYS:+' -H "Authorization: Bearer $KEY"'}
+key=${KEYS:+' -H "Authorization: Bearer $FUTAIE_KEY"'}
 cat <<EOF
 
 futaie is ready.

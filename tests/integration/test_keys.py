@@ -548,7 +548,7 @@ def test_make_run_with_keys(keys, front):
     key = keys.add()
     with BoundRun("127.0.0.1", keys, front=front) as part:
         (command, *_) = stack.printed_curls(part.log())
-        for environment, hint in (({"KEY": key}, "predictions"), ({"KEY": "x"}, "unauthorized")):
+        for environment, hint in (({"FUTAIE_KEY": key}, "predictions"), ({"FUTAIE_KEY": "x"}, "unauthorized")):
             done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=10, check=False, env={**os.environ, **environment})
             assert hint in done.stdout and key not in command, done
         part.interrupt()
