@@ -85,6 +85,7 @@ GROUPS = {
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
     "status": Group("the last hour: exact counts in steps", pytest_file("status"), 90),
     "feedback": Group("truths that come later: live errors, and a journal that is bounded and blocks nobody", pytest_file("feedback"), 150),
+    "documents": Group("the documents: every command is run, every name exists", pytest_file("documents"), 180, beside=True),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
     "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
