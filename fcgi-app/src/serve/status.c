@@ -1,8 +1,8 @@
 /* status.c - what the server tells of itself: health, versions, models, metrics, the last hour */
 #include "base/clock.h"
 #include "model/booster.h"
-#include "serve/openapi.h"
 #include "serve/feedback.h"
+#include "serve/openapi.h"
 #include "serve/request.h"
 #include "serve/score.h"
 #include "version.h"

@@ -516,7 +516,7 @@ static void
 write_rejections(const struct metrics *m, struct buf *out)
 {
 	metrics_head(out, "futaie_requests_rejected_total", "counter",
-		 "Requests that were refused for who asked, or for how much was asked, by reason.");
+				 "Requests that were refused for who asked, or for how much was asked, by reason.");
 	for (size_t i = 0; i < N_REJECTIONS; i++) {
 		uint64_t total = 0;
 		for (size_t k = 0; k < m->n_shards; k++)
