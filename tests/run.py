@@ -79,7 +79,7 @@ GROUPS = {
     "bench": Group("futaie bench: what it prints, and whom it refuses", pytest_file("bench"), 90),
     "openapi": Group("the contract: every answer of every path of /openapi.json is what it says", pytest_file("openapi"), 90),
     "models": Group("the model store as clients and operators see it", pytest_file("models"), 90),
-    "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 240),
+    "versions": Group("futaie models: every action, bad files, bad stores, many commands at once", pytest_file("versions"), 300, beside=True),
     "train": Group("futaie train: what a model is worth, parameters, data that cannot be learned from", pytest_file("train"), 150),
     "keys": Group("API keys and limits: 401, 403 and 429, rotation under load, secrets that stay secret", pytest_file("keys"), 150),
     "metrics": Group("the metrics: exact counts in a format that Prometheus reads", pytest_file("metrics"), 60),
@@ -88,13 +88,13 @@ GROUPS = {
     "documents": Group("the documents: every command is run, every name exists", pytest_file("documents"), 180, beside=True),
     "http": Group("the web server in front: TLS, limits, headers, logs, error bodies", pytest_file("http"), 120),
     "badinput": Group("bad input: a 4xx with a sentence, and the next request is served", pytest_file("badinput"), 180),
-    "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 120),
+    "run": Group("make run: starts, prints, stops, and leaves nothing behind", pytest_file("run"), 180, beside=True),
     "lifecycle": Group("start, stop, restart and reload under load", pytest_file("lifecycle"), 240, beside=True),
     "swap": Group("versions exchanged under load: promote, rollback, broken versions, two hundred swaps", pytest_file("swap"), 360, beside=True),
     "faults": Group("commands killed at each step, and disks that fail there: the store is never half-changed", lambda: [
         [*PYTEST, "tests/reliability/test_faults.py"]], 240, always=False),
     "sanitize": Group("bad input, loads and reloads with address, undefined-behaviour and thread sanitizers", lambda: [
-        sanitized("address", "predict", "inference", "invocations", "batch", "bench", "models", "badinput", "lifecycle", "keys"),
+        sanitized("address", "predict", "feedback", "inference", "invocations", "batch", "bench", "models", "badinput", "lifecycle", "keys"),
         sanitized("thread", "batch", "metrics", "status", "feedback", "inference", "models", "lifecycle", "keys")], 720, always=False),
     "reliability": Group("kill -9, memory that stays flat, and everything at once under sanitizers", lambda: [
         [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"tests/reliability/test_{name}.py"] for name in ("restart", "sanitizers")], 240, always=False),

@@ -796,7 +796,7 @@ def test_body_in_small_records(california):
 
 @pytest.mark.parametrize("path", ["/nothing", "/predict/", "/predictXYZ", "/predict.json", "/models/", "/models//predict", "/modelsX", "/v1/predict",
                                   f"/models/{models.CALIFORNIA}/", f"/models/{models.CALIFORNIA}/predict/", f"/models/{models.CALIFORNIA}/versions",
-                                  f"/models/{models.CALIFORNIA}/versions/1", "/Predict", "/..%2fpredict", "/predict%2f", "/healthz/x"])
+                                  f"/models/{models.CALIFORNIA}/versions/1/", "/Predict", "/..%2fpredict", "/predict%2f", "/healthz/x"])
 def test_unknown_path(site, path):
     """An unknown path gives 404"""
     for method in ("GET", "POST"):

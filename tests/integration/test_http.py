@@ -133,7 +133,7 @@ def test_get_with_a_body(site):
     data = b"".join(http.head("GET", path, Content_Length=len(hidden)) + hidden for path in ("/healthz", "/predict", "/models"))
     assert [reply.status for reply in http.exchange(site.http_port, data + http.head("GET", "/version", Connection="close"))] == [200, 405, 200, 200]
     # Behind a file lighttpd closes the connection in place of reading the body.
-    assert [reply.status for reply in http.exchange(site.http_port, http.head("GET", "/static/style.css", Content_Length=len(hidden)) + hidden
+    assert [reply.status for reply in http.exchange(site.http_port, http.head("GET", "/static/console.css", Content_Length=len(hidden)) + hidden
                                                     + http.head("GET", "/version", Connection="close"))] in ([200], [200, 200])
 
 
