@@ -12,7 +12,7 @@ from lib import environments, models, stack
 
 HERE = environments.CLIENTS
 BUILT = stack.BUILD / "openapi.json"
-FUZZ_S = 120
+FUZZ_S = 240
 
 pytestmark = pytest.mark.limit(600)     # the first test that needs an environment waits for its installation
 
@@ -61,8 +61,23 @@ def narrowed(document, model, keys=False):
     return document
 
 
-def test_fuzzer(site, say):
+def remember(site, **headers):
+    """Has an answer remembered by the id that the examples of feedback name."""
+    reply = site.post("/predict", models.EXAMPLE_BODY, headers={"X-Request-Id": "5f2d8c3b9a417e06", **headers})
+    assert reply.status == 200, reply
+
+
+@pytest.fixture
+def remembering(front):
+    """The shipped model's site, where feedback is taken."""
+    with stack.Site(models.SHIPPED, ["--feedback-answers", "1000"], front=front) as site:
+        remember(site)
+        yield site
+
+
+def test_fuzzer(remembering, say):
     """Schemathesis finds no fault in any answer"""
+    site = remembering
     document = narrowed(site.get("/openapi.json").json(), site.get(f"/models/{models.CALIFORNIA}").json())
     fuzz(site, document, say)
     assert site.app.running() and site.post("/predict", models.EXAMPLE_BODY).status == 200
@@ -73,10 +88,11 @@ def test_fuzzer_with_keys(say):
     path = stack.scratch("keys") / "keys.json"
     made = stack.run_futaie("keys", "add", "schemathesis", "--scopes", "predict,metrics", "--keys", path)
     assert made.returncode == 0, made
-    field = "Authorization: Bearer " + made.stdout.strip()
-    with stack.Site(models.SHIPPED, ["--keys", str(path)]) as site:
-        model = site.get(f"/models/{models.CALIFORNIA}", headers=dict([field.split(": ")])).json()
-        fuzz(site, narrowed(site.get("/openapi.json").json(), model, keys=True), say, "--header", field)
+    key = {"Authorization": "Bearer " + made.stdout.strip()}
+    with stack.Site(models.SHIPPED, ["--keys", str(path), "--feedback-answers", "1000"]) as site:
+        remember(site, **key)
+        model = site.get(f"/models/{models.CALIFORNIA}", headers=key).json()
+        fuzz(site, narrowed(site.get("/openapi.json").json(), model, keys=True), say, "--header", f"Authorization: {key['Authorization']}")
 
 
 def fuzz(site, document, say, *words):

@@ -31,9 +31,10 @@ ROWS_MAX, BODY_MAX, FRONT_BODY_MAX = 3, 64 * 1024, 256 * 1024
 
 @contextlib.contextmanager
 def narrow():
-    """The shipped model, with limits that are soon reached."""
-    arguments = ["--rows-max", str(ROWS_MAX), "--body-max-bytes", str(BODY_MAX)]
+    """The shipped model, with limits that are soon reached, and an answer that is remembered as "known"."""
+    arguments = ["--rows-max", str(ROWS_MAX), "--body-max-bytes", str(BODY_MAX), "--feedback-answers", "1000"]
     with stack.Site(models.SHIPPED, arguments, {"body_max_kib": FRONT_BODY_MAX // 1024}) as site:
+        assert site.post("/predict", EXAMPLE_BODY, headers={"X-Request-Id": "known"}).status == 200
         yield site
 
 
@@ -168,9 +169,10 @@ class Case:
 
 PUBLIC = "isAlive|isReady|versions|openapi|inferenceServer|inferenceLive|inferenceReady|ping|health"
 KEYED = f"(?!(?:{PUBLIC})$).*"
+NOT_FEEDBACK = "(?!feedback$).*"                 # which answers 200 only where an answer is remembered
 PREDICTING = f"(?!(?:metrics|{PUBLIC})$).*"     # what the scope predict is for
 ANY, ROWS, INFER, SCORE = ".*", "predict.*|explain.*", "infer|inferVersion", "invocations"
-POSTS = "|".join([ROWS, INFER, SCORE])
+POSTS = "|".join([ROWS, INFER, SCORE, "feedback"])
 GETS = f"(?!(?:{POSTS})$).*"
 DEFAULTS, CHAMPIONS, VERSIONS = "predict|explain", "(predict|explain)WithModel", "(predict|explain)WithVersion"
 NAMED = CHAMPIONS + "|infer|inferenceModel|inferenceModelReady"
@@ -191,8 +193,8 @@ LENGTH = "Inference-Header-Content-Length"
 RAW = struct.pack("<8f", *models.EXAMPLE)
 
 CASES = [
-    Case(200, ANY),
-    Case(200, ANY, headers={"X-Request-Id": "a-client.s_own"}),
+    Case(200, NOT_FEEDBACK),
+    Case(200, NOT_FEEDBACK, headers={"X-Request-Id": "a-client.s_own"}),
     Case(200, GETS, query="x=1"),
     Case(200, ROWS + "|" + SCORE, query="output=margin"),
     Case(200, ROWS, body={"features": [models.EXAMPLE_OBJECT, [None] * 8]}),
@@ -257,8 +259,8 @@ CASES = [
     Case(400, SCORE, code="repeated_field", body='{"instances": [%s], "instances": []}' % json.dumps(models.EXAMPLE)),
     Case(400, SCORE, code="bad_parameter", query="output=other"),
 
-    Case(200, PREDICTING, guarded, key="predict"),
-    Case(200, PREDICTING, guarded, key="predict", key_header="X-API-Key"),
+    Case(200, "(?!feedback$)" + PREDICTING, guarded, key="predict"),
+    Case(200, "(?!feedback$)" + PREDICTING, guarded, key="predict", key_header="X-API-Key"),
     Case(200, "metrics", guarded, key="metrics"),
     Case(200, PUBLIC, guarded),
     Case(401, KEYED, guarded, code="unauthorized"),
@@ -292,6 +294,20 @@ CASES = [
     Case(415, POSTS, code="unsupported_media_type", headers={"Content-Encoding": "gzip"}),
 
     Case(501, INFER, code="not_implemented", body=tensors(outputs=[{"name": "output__0", "parameters": {"classification": 2}}])),
+
+    Case(200, "feedback", body={"id": "known", "actual": 4.5}),
+    Case(200, "feedback", body={"id": "known", "actual": [4.5]}),
+    Case(200, "feedback", body={"feedback": [{"id": "known", "actual": 4.5}, {"id": "nobody's", "actual": [1, None]}]}),
+    Case(200, "feedback", body={"feedback": []}),
+    Case(400, "feedback", code="bad_json", body="{"),
+    Case(400, "feedback", code="bad_number", body={"id": "known", "actual": 1e39}),
+    Case(400, "feedback", code="wrong_type", body={"feedback": [{"id": "known", "actual": "4.5"}]}),
+    Case(400, "feedback", code="unknown_field", body={"id": "known", "truth": 4.5}),
+    Case(400, "feedback", code="missing_field", body={"id": "known"}),
+    Case(400, "feedback", code="repeated_field", body='{"id": "known", "id": "known", "actual": 1}'),
+    Case(404, "feedback", mixed, code="not_found", body={"id": "known", "actual": 4.5}),
+    Case(404, "feedback", code="unknown_id", body={"id": "nobody's", "actual": 4.5}),
+    Case(413, "feedback", code="too_many_rows", body={"feedback": [{"id": "known", "actual": 1}] * 1001}),
 
     Case(503, f"{DEFAULTS}|{SCORE}|{READY}", empty, code="not_ready"),
     Case(503, NAMED, mixed, code="not_ready", name="broken"),
@@ -420,7 +436,7 @@ def is_part(example, answer):
     return example == answer and isinstance(example, bool) == isinstance(answer, bool)
 
 
-@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET" and each.id != "openapi" and not each.id.endswith("Statistics")], ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "GET" and each.id not in ("openapi", "status") and not each.id.endswith("Statistics")], ids=lambda operation: operation.id)
 def test_examples_of_answers(site, operation):
     """The example of an answer is what the shipped model's server answers"""
     reply = site.get(operation.path.replace("{name}", CALIFORNIA).replace("{version}", "1"))
@@ -443,7 +459,7 @@ def about(got, expected):
     return got == expected
 
 
-@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "POST"], ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", [each for each in DOCUMENT.operations if each.method == "POST" and each.id != "feedback"], ids=lambda operation: operation.id)
 def test_examples_of_requests(site, operation):
     """Every example of a request is answered, and the first one with the example of the answer"""
     path = operation.path.replace("{name}", CALIFORNIA).replace("{version}", "1")
@@ -452,6 +468,20 @@ def test_examples_of_requests(site, operation):
                for content_type, content in DOCUMENT.resolved(operation.item["requestBody"])["content"].items() for example in examples_of(content)]
     assert len(replies) > 1 and [reply.status for reply in replies] == [200] * len(replies), replies
     assert about(replies[0].json(), answer), replies[0]
+
+
+def test_examples_of_feedback(places):
+    """The examples of feedback are answered with its examples, when one of the answers is remembered"""
+    operation = DOCUMENT.operation("feedback")
+    with contextlib.closing(http.Client(places(narrow))) as client:
+        requests = operation.item["requestBody"]["content"]["application/json"]
+        for sent, expected in zip(examples_of(requests), examples_of(operation.responses["200"]["content"]["application/json"])):
+            assert client.post("/predict", EXAMPLE_BODY, headers={"X-Request-Id": "5f2d8c3b9a417e06"}).status == 200
+            assert is_part(without_sentences(expected), client.post("/feedback", sent).json())
+
+
+def without_sentences(answer):
+    return {**answer, "failed": [{name: value for name, value in each.items() if name != "error"} for each in answer["failed"]]} if "failed" in answer else answer
 
 
 # The judge can say no
