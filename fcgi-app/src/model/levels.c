@@ -328,7 +328,7 @@ look_at_tree(const struct forest_view *v, size_t tree, struct facts *facts)
 		float before = above != UINT32_MAX ? facts[edge].zero : 1;
 		if (count > LEVELS_FEATURES)
 			return false;
-		facts[i].bit = above != UINT32_MAX ? facts[above].bit : (uint16_t)(1U << (count - 1));
+		facts[i].bit = (uint16_t)(above != UINT32_MAX ? facts[above].bit : 1U << (count - 1));
 		for (uint32_t child = i + nodes[i].child; child < i + nodes[i].child + 2U; child++)
 			facts[child] = (struct facts){.parent = i, .n = count, .zero = share(v, first + child, first + i, before)};
 	}
