@@ -59,8 +59,7 @@ static const struct options_row rows[] = {
 	{"what", .type = OPTIONS_CHOICE, .offset = offsetof(struct bench, what), .choices = what_choices, .initial = "all",
 	 .value = "WHAT", .help = "What is measured. XGBoost explains a row of many or deep trees in seconds."},
 	{"isa", .type = OPTIONS_CHOICE, .offset = offsetof(struct bench, isa), .choices = isa_choices, .initial = "best",
-	 .value = "WHICH",
-	 .help = "The instructions that the forest predicts blocks of rows and explains with; best is what a server uses."},
+	 .value = "WHICH", .help = "The instructions that the forest predicts and explains with; best is what a server uses."},
 	{"json", .type = OPTIONS_FLAG, .offset = offsetof(struct bench, json), .initial = "no", .value = "",
 	 .help = "Print JSON, with every pair."},
 };

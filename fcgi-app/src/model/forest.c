@@ -75,6 +75,8 @@ forest_use(struct forest *f, enum ranks_isa isa)
 {
 	if (f->ranks != NULL)
 		ranks_use(f->ranks, isa);
+	if (f->verdicts != NULL)
+		verdicts_use(f->verdicts, isa);
 	if (f->contributions != NULL)
 		contributions_use(f->contributions, isa);
 }
@@ -142,10 +144,9 @@ forest_ways(const struct forest *f)
 		ways.ranks += f->ranks != NULL && ranks_has_tree(f->ranks, i);
 		ways.levels += f->contributions != NULL && contributions_has_levels(f->contributions, i);
 	}
-	for (size_t i = 0; f->verdicts != NULL && i + LANES <= f->n_trees; i += LANES)
-		ways.verdicts += verdicts_can_walk(f->verdicts, i) ? LANES : 0;
-	if (f->verdicts != NULL && f->n_groups == 1 && f->n_trees >= LANES && verdicts_can_walk(f->verdicts, f->n_trees - LANES))
-		ways.verdicts += f->n_trees % LANES; /* margin_of_row() */
+	for (size_t i = 0; f->verdicts != NULL && i < f->n_trees; i += LANES)
+		if (verdicts_can_walk(f->verdicts, i))
+			ways.verdicts += f->n_trees - i < LANES ? f->n_trees - i : LANES;
 	return ways;
 }
 
@@ -271,17 +272,27 @@ walk_tree(const struct forest *f, const struct forest_tree *t, const float *row)
 	return f->leaves[t->first + at];
 }
 
-/* The leaves that one row reaches in the LANES trees from the first on. */
-static inline void
+/*
+ * The leaves that one row reaches in the LANES trees from `first` on, a multiple of LANES, or in those that are left: how many. Where fewer are left, and they are not walked
+ * over verdicts, LANES trees are walked all the same, some of them once more.
+ */
+static inline size_t
 leaves_of_row(const struct forest *f, size_t first, const float *row, const unsigned char *verdicts, float leaves[LANES])
 {
-	if (f->verdicts != NULL && verdicts_can_walk(f->verdicts, first))
-		verdicts_walk(f->verdicts, f->trees + first, verdicts, f->leaves, leaves);
-	else if (f->n_sets == 0)
-		walk_trees(f, f->trees + first, row, leaves);
-	else
-		for (size_t i = 0; i < LANES; i++)
+	size_t n = f->n_trees - first < LANES ? f->n_trees - first : LANES;
+
+	if (f->verdicts != NULL && verdicts_can_walk(f->verdicts, first)) {
+		verdicts_walk(f->verdicts, first, f->trees, f->leaves, verdicts, leaves);
+	} else if (f->n_sets == 0 && f->n_trees >= LANES) {
+		float all[LANES];
+		walk_trees(f, f->trees + first + n - LANES, row, all);
+		for (size_t i = 0; i < n; i++)
+			leaves[i] = all[LANES - n + i];
+	} else {
+		for (size_t i = 0; i < n; i++)
 			leaves[i] = walk_tree(f, &f->trees[first + i], row);
+	}
+	return n;
 }
 
 /* One output; the sum stays in a register. */
@@ -292,9 +303,8 @@ margin_of_row(const struct forest *f, const float *row, const unsigned char *ver
 
 	for (size_t i = 0; i < f->n_trees; i += LANES) {
 		float leaves[LANES];
-		size_t first = i + LANES <= f->n_trees ? i : f->n_trees - LANES; /* the last trees once more, where fewer are left */
-		leaves_of_row(f, first, row, verdicts, leaves);
-		for (size_t k = i - first; k < LANES; k++)
+		size_t n = leaves_of_row(f, i, row, verdicts, leaves);
+		for (size_t k = 0; k < n; k++)
 			sum += leaves[k];
 	}
 	return sum;
@@ -307,20 +317,17 @@ margins_of_row(const struct forest *f, const float *row, float *sums)
 
 	if (f->verdicts != NULL)
 		verdicts_ask(f->verdicts, row, verdicts);
-	if (f->n_groups == 1 && f->n_trees >= LANES) {
+	if (f->n_groups == 1) {
 		sums[0] = margin_of_row(f, row, verdicts);
 		return;
 	}
-	size_t i = 0;
 	memcpy(sums, f->bases, f->n_groups * sizeof *sums);
-	for (; i + LANES <= f->n_trees; i += LANES) {
+	for (size_t i = 0; i < f->n_trees; i += LANES) {
 		float leaves[LANES];
-		leaves_of_row(f, i, row, verdicts, leaves);
-		for (size_t k = 0; k < LANES; k++)
+		size_t n = leaves_of_row(f, i, row, verdicts, leaves);
+		for (size_t k = 0; k < n; k++)
 			sums[f->trees[i + k].group] += leaves[k];
 	}
-	for (; i < f->n_trees; i++)
-		sums[f->trees[i].group] += walk_tree(f, &f->trees[i], row);
 }
 
 /* Rows that go through all trees together. */

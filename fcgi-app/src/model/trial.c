@@ -453,7 +453,7 @@ struct contest {
 	const float *rows;
 	size_t n_rows;
 	size_t width;
-	size_t n_ways; /* of the forest: one by one, and in a batch by each set */
+	size_t n_ways; /* of the forest: one by one and in a batch, by each set */
 	float *theirs; /* owned */
 	float *ours;   /* owned; n_ways times */
 	enum err e;    /* of XGBoost */
@@ -478,12 +478,12 @@ ask_forest(struct contest *c)
 	size_t n = model_features(c->forest)->n;
 	float *out = c->ours;
 
-	for (size_t i = 0; i < c->n_rows; i++, out += c->width)
-		forest_predict(f, c->output, c->rows + i * n, 1, out);
 	for (enum ranks_isa isa = RANKS_PORTABLE; isa <= ranks_best_isa(); isa++) { /* which ends with the best, as it was */
 		if (!ranks_has_isa(isa))
 			continue;
 		model_use(c->forest, isa);
+		for (size_t i = 0; i < c->n_rows; i++, out += c->width)
+			forest_predict(f, c->output, c->rows + i * n, 1, out);
 		forest_predict(f, c->output, c->rows, c->n_rows, out);
 		out += c->n_rows * c->width;
 	}
@@ -521,12 +521,11 @@ compare_scorers(const struct model *booster, struct model *forest, enum booster_
 						.output = output,
 						.rows = rows,
 						.n_rows = n_rows,
-						.n_ways = 1,
 						.width = model_outputs(booster, output)};
 	enum err e;
 
 	for (int isa = 0; isa < RANKS_ISAS; isa++)
-		c.n_ways += ranks_has_isa((enum ranks_isa)isa);
+		c.n_ways += ranks_has_isa((enum ranks_isa)isa) ? 2 : 0;
 	c.theirs = calloc(n_rows * c.width, sizeof *c.theirs);
 	c.ours = calloc(c.n_ways * n_rows * c.width, sizeof *c.ours);
 	if (c.theirs == NULL || c.ours == NULL || model_outputs(forest, output) != c.width) {
