@@ -104,7 +104,7 @@ GROUPS = {
         ["tests/clients/run.sh"]], 900, always=False),
     "console": Group("the console in Chromium, behind both web servers: what it shows is what the server answers", lambda: [
         ["tests/console/console.py"]], 420, always=False),
-    "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 300, always=False),
+    "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 480, always=False),
     "bare-root": Group("the README's two commands in a bare Debian 12", lambda: [["tests/deploy/bare_root.py"]], 840, always=False),
 }
 
