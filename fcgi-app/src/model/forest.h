@@ -31,7 +31,7 @@
 struct forest;
 
 /* Counts up with every change of the code that scores: what an older one was proven to answer is to be proven again. */
-enum { FOREST_REVISION = 4 };
+enum { FOREST_REVISION = 5 };
 
 /*
  * What it cannot do is ERR_UNSUPPORTED_MODEL (gblinear, trees of more than 65,535 nodes, more than 64 MiB of categories); a damaged

@@ -521,10 +521,11 @@ compare_scorers(const struct model *booster, struct model *forest, enum booster_
 						.output = output,
 						.rows = rows,
 						.n_rows = n_rows,
+						.n_ways = 2, /* the portable set is always there */
 						.width = model_outputs(booster, output)};
 	enum err e;
 
-	for (int isa = 0; isa < RANKS_ISAS; isa++)
+	for (int isa = RANKS_PORTABLE + 1; isa < RANKS_ISAS; isa++)
 		c.n_ways += ranks_has_isa((enum ranks_isa)isa) ? 2 : 0;
 	c.theirs = calloc(n_rows * c.width, sizeof *c.theirs);
 	c.ours = calloc(c.n_ways * n_rows * c.width, sizeof *c.ours);
