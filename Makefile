@@ -21,7 +21,7 @@ KEYS       ?=# a file of keys, made by futaie keys add: then every request needs
 # of make train
 TRAIN_ARGS ?=# more options of futaie train, --promote for example
 
-RUN_PACKAGES   = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev \
+RUN_PACKAGES   = gcc libc6-dev make pkg-config libfcgi-dev libxgboost-dev libcjson-dev libsodium-dev libcurl4-openssl-dev libyaml-dev \
                  $(front_$(FRONT)) spawn-fcgi openssl curl ca-certificates
 front_lighttpd = lighttpd lighttpd-mod-openssl lighttpd-modules-lua
 front_apache   = apache2-bin
@@ -38,8 +38,8 @@ LINT_PACKAGES  = $(FUZZ_PACKAGES) clang-tidy clang-format shellcheck yamllint ma
 # What the project needs is added to the user's flags, not put in their place.
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-LIBS     = $(shell pkg-config --libs fcgi xgboost libcjson libsodium) -l:libgomp.so.1 -lm
-INCLUDES = -Ifcgi-app/src $(shell pkg-config --cflags fcgi xgboost libcjson libsodium)
+LIBS     = $(shell pkg-config --libs fcgi xgboost libcjson libsodium yaml-0.1) -l:libgomp.so.1 -lm
+INCLUDES = -Ifcgi-app/src $(shell pkg-config --cflags fcgi xgboost libcjson libsodium libcurl yaml-0.1)
 ifeq ($(SAN),address)
 HARDEN = -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SAN),thread)

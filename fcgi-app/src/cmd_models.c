@@ -23,17 +23,23 @@ static const struct options_row rows[] = {
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
 	{"json", FLAG(json), .help = "With list and show: print JSON."},
 	{"feature-names", TEXT(feature_names), .initial = "", .value = "A,B,...",
-	 .help = "With import: the features' names in the model's order, where the file holds none. Without them they are f0, f1 and "
-			 "so on."},
+	 .help = "With import and pull: the features' names in the model's order, where the file holds none. Without them pull takes those of the signature; "
+			 "else they are f0, f1 and so on."},
 	{"golden", TEXT(golden), .initial = "", .value = "FILE",
-	 .help = "With import: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null "
+	 .help = "With import and pull: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null "
 			 "is a missing "
-			 "value. The import fails where it is answered otherwise here."},
-	{"promote", FLAG(promote), .help = "With import: make the new version the champion."},
+			 "value. It fails where they are answered otherwise here."},
+	{"promote", FLAG(promote), .help = "With import and pull: make the version the champion."},
 	{"unproven", FLAG(unproven),
 	 .help =
-		 "With import, but no --golden: promote it, or take a file that libxgboost is too old for, although nothing shows that it "
-		 "answers here as where it was made."},
+		 "With import and pull, where no golden rows come with the model: promote it, or take a file that libxgboost is too old for, although "
+		 "nothing shows that it answers here as where it was made."},
+	{"as", TEXT(as), .initial = "", .value = "NAME", .help = "With pull: the model's name in the store. Without it the registered model's."},
+	{"watch", .type = OPTIONS_INTEGER, .offset = offsetof(struct models_options, watch), .min = 0, .max = 86400, .initial = "0", .value = "SECONDS",
+	 .help = "With pull: look at the alias every so many seconds until SIGTERM, and make what it names the champion whenever that is another "
+			 "version. 0 pulls once."},
+	{"mlflow", TEXT(mlflow), .initial = "", .value = "URL",
+	 .help = "With pull: the MLflow server, http://HOST:5000 for example. Without it the environment's MLFLOW_REGISTRY_URI or MLFLOW_TRACKING_URI."},
 	{"drop", FLAG(drop), .help = "With alias: drop the alias instead of setting it."},
 };
 
@@ -75,6 +81,7 @@ static const struct action actions[] = {
 	{"rollback", "NAME", 1, rollback, "make the champion from before the last promotion champion again"},
 	{"alias", "NAME ALIAS VERSION", 3, alias, "give another alias to a version; --drop NAME ALIAS takes it away"},
 	{"import", "NAME FILE", 2, models_import, "add a model file of XGBoost as a new version"},
+	{"pull", "models:/NAME@ALIAS", 1, models_pull, "add a version of MLflow's registry, or models:/NAME/VERSION"},
 	{"remove", "NAME VERSION", 2, remove_version, "remove a version that no alias names; its number is not used again"},
 };
 
@@ -116,12 +123,14 @@ find_action(const char *name)
 static enum err
 check_options(const struct models_options *o, const struct action *a, struct err_info *info)
 {
-	bool import = a->run == models_import;
+	bool takes = a->run == models_import || a->run == models_pull;
 
 	if (o->json && a->run != list && a->run != show)
 		return err_set(info, ERR_USAGE, "--json is for list and show");
-	if ((o->promote || o->unproven || o->golden[0] != '\0' || o->feature_names[0] != '\0') && !import)
-		return err_set(info, ERR_USAGE, "--promote, --unproven, --golden and --feature-names are for import");
+	if ((o->promote || o->unproven || o->golden[0] != '\0' || o->feature_names[0] != '\0') && !takes)
+		return err_set(info, ERR_USAGE, "--promote, --unproven, --golden and --feature-names are for import and pull");
+	if ((o->as[0] != '\0' || o->watch > 0 || o->mlflow[0] != '\0') && a->run != models_pull)
+		return err_set(info, ERR_USAGE, "--as, --watch and --mlflow are for pull");
 	if (o->drop && a->run != drop)
 		return err_set(info, ERR_USAGE, "--drop is for alias");
 	return ERR_OK;

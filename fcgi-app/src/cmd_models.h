@@ -6,12 +6,16 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "model/manifest.h"
 #include "model/store_edit.h"
 
 struct models_options {
 	char models[PATH_MAX];
 	char feature_names[256 * 1024];
 	char golden[PATH_MAX];
+	char as[MANIFEST_NAME_MAX];
+	char mlflow[1024];
+	long long watch;
 	bool json;
 	bool promote;
 	bool unproven;
@@ -26,5 +30,8 @@ enum err models_promote(struct store_edit *edit, const char *name, const char *v
 
 /* futaie models import NAME FILE */
 enum err models_import(const struct models_options *o, char **operands, struct err_info *info);
+
+/* futaie models pull models:/NAME@ALIAS|models:/NAME/VERSION */
+enum err models_pull(const struct models_options *o, char **operands, struct err_info *info);
 
 #endif

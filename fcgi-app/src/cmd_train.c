@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "cmd_models.h"
+#include "cmd_train_log.h"
+#include "mlflow/settings.h"
 #include "model/forest.h"
 #include "model/manifest_write.h"
 #include "model/model.h"
@@ -42,6 +44,12 @@ struct train {
 	long long threads;
 	long long period;
 	bool promote;
+	char mlflow[SETTINGS_URL_MAX];
+	char mlflow_experiment[512];
+	char mlflow_run[512];
+	char mlflow_model[512];
+	char mlflow_alias[256];
+	long long mlflow_wait;
 };
 
 #define TEXT(field)               .type = OPTIONS_TEXT, .offset = offsetof(struct train, field), .cap = sizeof(((struct train *)0)->field)
@@ -83,6 +91,17 @@ static const struct options_row rows[] = {
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store; it is made where it does not exist."},
 	{"promote", .type = OPTIONS_FLAG, .offset = offsetof(struct train, promote), .initial = "no", .value = "",
 	 .help = "Make the new version the champion."},
+	{"mlflow", TEXT(mlflow), .initial = "", .value = "URL",
+	 .help = "Log the training as a run to the MLflow server http://HOST:PORT, and register the model there. Without it the environment's "
+			 "MLFLOW_TRACKING_URI; none logs nothing."},
+	{"mlflow-experiment", TEXT(mlflow_experiment), .initial = "", .value = "NAME",
+	 .help = "The run's experiment, made where it does not exist. Without it the environment's MLFLOW_EXPERIMENT_NAME, or the model's name."},
+	{"mlflow-run", TEXT(mlflow_run), .initial = "", .value = "NAME", .help = "The run's name. Without it NAME/VERSION, once there is a version."},
+	{"mlflow-model", TEXT(mlflow_model), .initial = "", .value = "NAME", .help = "The registered model's name. Without it that of --name."},
+	{"mlflow-alias", TEXT(mlflow_alias), .initial = "", .value = "ALIAS",
+	 .help = "Give the registered version this alias, champion or challenger for example."},
+	{"mlflow-wait", INTEGER(mlflow_wait, 0, 86400), .initial = "60", .value = "SECONDS",
+	 .help = "How long, once the model is in the store, a server that does not answer is waited for."},
 };
 
 const struct options_table train_options = {
@@ -115,6 +134,9 @@ struct job {
 	struct distribution predictions;
 	struct golden golden;
 	char version[MANIFEST_VERSION_MAX];
+	char folder[PATH_MAX];    /* of the version in the store */
+	struct buf metrics;       /* JSON object */
+	struct train_log *log;    /* owned; NULL without MLflow */
 };
 
 static enum err
@@ -238,13 +260,23 @@ report(void *context, const struct trainer_progress *p)
 	(void)fprintf(stderr, "  %.1f s, at most %.0f s left\n", p->elapsed_s, left);
 }
 
+static void
+log_round(void *context, int round, const struct learner_scores *scores)
+{
+	const struct job *job = context;
+
+	train_log_round(job->log, round, scores);
+}
+
 static enum err
 train(struct job *job, struct err_info *info)
 {
 	const struct trainer_options options = {.rounds = job->recipe.rounds,
 											.patience = job->split.n_validation > 0 ? job->recipe.patience : 0,
 											.period = (int)job->options->period,
-											.report = report};
+											.report = report,
+											.measured = job->log != NULL ? log_round : NULL,
+											.context = job};
 
 	(void)fprintf(stderr, "%zu rows, %zu features: %zu to train on, %zu to stop by, %zu held out\n", job->data.n,
 				  job->data.features.n, job->split.n_train, job->split.n_validation, job->split.n_test);
@@ -392,11 +424,8 @@ save(struct job *job, const struct store_edit *edit, const char *folder, struct 
 {
 	char path[PATH_MAX];
 	char library[16];
-	struct buf metrics;
 	char *parameters = recipe_json(&job->recipe, job->rounds);
-
-	buf_init(&metrics, METRICS_JSON_MAX);
-	enum err e = write_metrics(job, &metrics, info);
+	enum err e = write_metrics(job, &job->metrics, info);
 	const struct manifest_draft draft = {
 		.name = edit->name,
 		.version = edit->version,
@@ -410,11 +439,12 @@ save(struct job *job, const struct store_edit *edit, const char *folder, struct 
 		.target = job->options->target,
 		.target_values = &job->target_values,
 		.predictions = &job->predictions,
-		.metrics = buf_peek(&metrics),
+		.metrics = buf_peek(&job->metrics),
 		.parameters = parameters,
 		.golden = &job->golden,
 		.data_sha256 = job->data.sha256,
 		.command = job->command,
+		.mlflow_run = job->log != NULL ? train_log_run(job->log) : NULL,
 	};
 	if (e == ERR_OK && parameters == NULL)
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the parameters");
@@ -424,7 +454,6 @@ save(struct job *job, const struct store_edit *edit, const char *folder, struct 
 		e = files_write(path, job->file.data, job->file.len, info);
 	if (e == ERR_OK)
 		e = manifest_save(&draft, folder, info);
-	buf_release(&metrics);
 	free(parameters);
 	return e;
 }
@@ -452,6 +481,7 @@ publish(struct job *job, struct err_info *info)
 	const struct train *o = job->options;
 	struct store_edit edit;
 	char folder[PATH_MAX];
+	train_log_check(job->log);
 	enum err e = models_lock(&edit, o->models, true, info);
 
 	if (e == ERR_OK)
@@ -462,6 +492,7 @@ publish(struct job *job, struct err_info *info)
 		e = versions_add(&edit, TRIAL_SELF, info);
 	if (e == ERR_OK) {
 		memcpy(job->version, edit.version, sizeof job->version);
+		(void)store_version_folder(job->folder, sizeof job->folder, o->models, o->name, edit.version);
 		print_result(job);
 		if (o->promote)
 			e = models_promote(&edit, o->name, edit.version, info);
@@ -497,6 +528,89 @@ check_example(const struct job *job, struct err_info *info)
 	return e;
 }
 
+/* The server that is given, or the environment's; NULL for none. */
+static const char *
+mlflow_uri(const struct train *o)
+{
+	const char *uri = o->mlflow[0] != '\0' ? o->mlflow : getenv("MLFLOW_TRACKING_URI");
+
+	return uri == NULL || *uri == '\0' || strcmp(uri, "none") == 0 ? NULL : uri;
+}
+
+static const char *
+or_else(const char *text, const char *otherwise)
+{
+	return text != NULL && *text != '\0' ? text : otherwise;
+}
+
+static enum err
+open_log(struct job *job, struct err_info *info)
+{
+	const struct train *o = job->options;
+	char *parameters = recipe_json(&job->recipe, job->recipe.rounds);
+	const char *slash = strrchr(o->data, '/');
+	const struct train_log_options options = {
+		.uri = mlflow_uri(o),
+		.experiment = or_else(or_else(o->mlflow_experiment, getenv("MLFLOW_EXPERIMENT_NAME")), o->name),
+		.run = or_else(o->mlflow_run, o->name),
+		.run_is_given = o->mlflow_run[0] != '\0',
+		.model = or_else(o->mlflow_model, o->name),
+		.alias = o->mlflow_alias,
+		.wait_s = (double)o->mlflow_wait,
+		.parameters = parameters,
+		.data = slash != NULL ? slash + 1 : o->data,
+		.data_sha256 = job->data.sha256,
+		.target = o->target,
+		.test = o->test,
+		.validation = o->validation,
+		.command = job->command,
+		.n_rows = job->data.n,
+	};
+	struct err_info why;
+
+	if (options.uri == NULL) {
+		free(parameters);
+		return ERR_OK;
+	}
+	enum err e = parameters != NULL ? train_log_open(&options, &job->log, &why) : err_set(&why, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+	free(parameters);
+	return e == ERR_OK || e == ERR_USAGE
+			   ? (e == ERR_OK ? ERR_OK : err_set(info, e, "%s", why.text))
+			   : err_set(info, e, "nothing is trained, since MLflow gets no run of it: %s; --mlflow none trains without", why.text);
+}
+
+/* What the model answers for the rows held out, in a picture; of several outputs a row there is none. */
+static void
+finish_log(struct job *job)
+{
+	size_t n = job->split.n_test;
+	float *predicted = NULL;
+	struct err_info ignored;
+
+	if (booster_outputs(job->booster, BOOSTER_VALUE) == 1 && n > 0 && (predicted = calloc(n, sizeof *predicted)) != NULL &&
+		predict_rows(job, job->values, n, predicted, &ignored) != ERR_OK) {
+		free(predicted);
+		predicted = NULL;
+	}
+	const struct train_log_result result = {
+		.folder = job->folder,
+		.name = job->options->name,
+		.version = job->version,
+		.metrics = buf_peek(&job->metrics),
+		.rounds = job->rounds,
+		.file = &job->file,
+		.booster = job->booster,
+		.features = &job->data.features,
+		.golden = &job->golden,
+		.actual = job->target,
+		.predicted = predicted,
+		.n_held = predicted != NULL ? n : 0,
+	};
+	train_log_finish(job->log, &result);
+	job->log = NULL;
+	free(predicted);
+}
+
 static enum err
 run(struct job *job, struct err_info *info)
 {
@@ -513,6 +627,8 @@ run(struct job *job, struct err_info *info)
 	if (e == ERR_OK)
 		e = arrange(job, info);
 	if (e == ERR_OK)
+		e = open_log(job, info);
+	if (e == ERR_OK)
 		e = open_learner(job, info);
 	if (e == ERR_OK)
 		e = train(job, info);
@@ -522,7 +638,13 @@ run(struct job *job, struct err_info *info)
 		e = make_golden_rows(job, info);
 	if (e == ERR_OK)
 		e = answer_golden_rows(job, info);
-	return e == ERR_OK ? publish(job, info) : e;
+	if (e == ERR_OK)
+		e = publish(job, info);
+	if (job->log != NULL && job->version[0] != '\0')
+		finish_log(job);
+	else if (e != ERR_OK)
+		train_log_fail(job->log, info->text);
+	return e;
 }
 
 static void
@@ -538,16 +660,19 @@ release(struct job *job)
 	booster_free(job->booster);
 	free(job->distributions);
 	golden_release(&job->golden);
+	buf_release(&job->metrics);
 }
 
-/* "futaie train --data …", for the manifest. */
+/* "futaie train --data …", for the manifest, without the credentials of a URL. */
 static void
 note_command(struct job *job, int argc, char **argv)
 {
 	size_t len = (size_t)snprintf(job->command, sizeof job->command, "futaie");
 
 	for (int i = 0; i < argc && len < sizeof job->command; i++) {
-		int n = snprintf(job->command + len, sizeof job->command - len, strchr(argv[i], ' ') != NULL ? " '%s'" : " %s", argv[i]);
+		char shown[COMMAND_MAX];
+		(void)settings_shown(argv[i], shown, sizeof shown);
+		int n = snprintf(job->command + len, sizeof job->command - len, strchr(shown, ' ') != NULL ? " '%s'" : " %s", shown);
 		len += n > 0 ? (size_t)n : 0;
 	}
 }
@@ -560,6 +685,7 @@ read_and_run(struct train *o, int argc, char **argv, bool *help, struct err_info
 
 	note_command(&job, argc, argv);
 	buf_init(&job.file, MODEL_FILE_MAX);
+	buf_init(&job.metrics, METRICS_JSON_MAX);
 	options_init(&train_options, o);
 	enum err e = options_argv(&train_options, o, argc - 1, argv + 1, help, &n_operands, info);
 	if (e == ERR_OK && !*help && n_operands > 0)

@@ -55,6 +55,8 @@ static const struct err_row err_table[ERR_COUNT] = {
 	[ERR_BAD_MODEL] = {"bad_model", 500, 0},
 	[ERR_UNSUPPORTED_MODEL] = {"unsupported_model", 500, 0},
 	[ERR_GOLDEN_MISMATCH] = {"golden_mismatch", 500, 0},
+	[ERR_REMOTE_AWAY] = {"remote_away", 500, 0},
+	[ERR_REMOTE] = {"remote", 500, 0},
 };
 
 void

@@ -61,6 +61,9 @@ enum err {
 	ERR_BAD_MODEL,
 	ERR_UNSUPPORTED_MODEL,
 	ERR_GOLDEN_MISMATCH,
+	/* another server that we ask */
+	ERR_REMOTE_AWAY, /* it cannot be reached, or has trouble of its own: later it may answer */
+	ERR_REMOTE,      /* it says no, or what it says cannot be used */
 	ERR_COUNT
 };
 

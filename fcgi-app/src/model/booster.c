@@ -109,6 +109,43 @@ booster_feature_types(const struct booster *b)
 	return feature_info(b, "feature_type");
 }
 
+enum err
+booster_gains(const struct booster *b, booster_gain_fn *found, void *context, struct err_info *info)
+{
+	bst_ulong n_names = 0;
+	bst_ulong n_dimensions = 0;
+	const char **names = NULL;
+	const bst_ulong *shape = NULL;
+	const float *scores = NULL;
+
+	if (strcmp(b->shape.kind, "gblinear") == 0)
+		return err_set(info, ERR_UNSUPPORTED_MODEL, "gblinear has no splits, and so no gains");
+	if (XGBoosterFeatureScore(b->handle, "{\"importance_type\":\"gain\"}", &n_names, &names, &n_dimensions, &shape, &scores) != 0)
+		return booster_failed(info, ERR_MODEL_FAILED, "XGBoost cannot tell the gains");
+	for (bst_ulong i = 0; i < n_names; i++)
+		found(context, names[i], scores[i]);
+	return ERR_OK;
+}
+
+enum err
+booster_convert(const void *bytes, size_t len, struct buf *ubjson, struct err_info *info)
+{
+	BoosterHandle handle = NULL;
+	bst_ulong n = 0;
+	const char *saved = NULL;
+	enum err e = ERR_OK;
+
+	if (XGBoosterCreate(NULL, 0, &handle) != 0 || XGBoosterSetParam(handle, "nthread", "1") != 0 ||
+		XGBoosterLoadModelFromBuffer(handle, bytes, len) != 0 ||
+		XGBoosterSaveModelToBuffer(handle, "{\"format\":\"ubj\"}", &n, &saved) != 0)
+		e = booster_failed(info, ERR_BAD_MODEL, "XGBoost cannot read it");
+	else
+		buf_add(ubjson, saved, n);
+	if (handle != NULL)
+		(void)XGBoosterFree(handle);
+	return e == ERR_OK && !buf_ok(ubjson) ? err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model file of %llu bytes", (unsigned long long)n) : e;
+}
+
 size_t
 booster_outputs(const struct booster *b, enum booster_output output)
 {

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 /* What of a model's answer is wanted. */
@@ -67,6 +68,19 @@ typedef void booster_split_fn(void *context, size_t column, float value);
 
 /* Reports every split of a model's trees; gblinear has none. Only while no other thread uses the booster. */
 enum err booster_splits(const struct booster *b, booster_split_fn *found, void *context, struct err_info *info);
+
+/*
+ * Reports how much the splits by a feature made the loss smaller, on average ("gain"); features without a split are left out, and gblinear has none: ERR_UNSUPPORTED_MODEL. Only
+ * while no other thread uses the booster.
+ */
+typedef void booster_gain_fn(void *context, const char *name, float gain);
+enum err booster_gains(const struct booster *b, booster_gain_fn *found, void *context, struct err_info *info);
+
+/*
+ * Appends what is in a model file of any format that this XGBoost loads, the old binary one among them, as UBJSON. Nothing checks the old one before
+ * XGBoost reads it: only for a child with limits (trial.h).
+ */
+enum err booster_convert(const void *bytes, size_t len, struct buf *ubjson, struct err_info *info);
 
 /* Sets `info` to `what` and XGBoost's last error, without its time stamp, source position and stack trace; returns `code`. */
 enum err booster_failed(struct err_info *info, enum err code, const char *what);

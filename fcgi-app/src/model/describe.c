@@ -1,15 +1,19 @@
 /* describe.c - what a bare model file is */
 #include "model/describe.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "model/booster.h"
 #include "model/forest.h"
+#include "model/golden.h"
+#include "model/manifest.h"
 #include "model/model.h"
 #include "model/sample.h"
 #include "model/treefile.h"
@@ -34,6 +38,8 @@ describe_kind(const char *bytes, size_t len)
 {
 	if (len > 1 && (unsigned char)bytes[0] == 0x80 && (unsigned char)bytes[1] <= 5)
 		return DESCRIBE_PICKLE;
+	if (len > 4 && (memcmp(bytes, "binf", 4) == 0 || memcmp(bytes, "bs64", 4) == 0))
+		return DESCRIBE_BINARY;
 	if (len < 2 || bytes[0] != '{')
 		return DESCRIBE_OTHER;
 	if (strchr("\" \t\r\n}", bytes[1]) != NULL)
@@ -236,10 +242,10 @@ write_texts(struct buf *json, const char *name, const char *const *texts, size_t
 }
 
 static void
-write_matrix(struct buf *json, const float *values, size_t width)
+write_matrix(struct buf *json, const float *values, size_t n, size_t width)
 {
 	buf_char(json, '[');
-	for (size_t row = 0; row < DESCRIBE_ROWS; row++) {
+	for (size_t row = 0; row < n; row++) {
 		buf_str(json, row == 0 ? "[" : ",[");
 		for (size_t i = 0; i < width; i++) {
 			buf_str(json, i == 0 ? "" : ",");
@@ -250,19 +256,29 @@ write_matrix(struct buf *json, const float *values, size_t width)
 	buf_char(json, ']');
 }
 
-/* Values of made-up rows. */
+static void
+write_golden(struct buf *json, const struct booster_shape *shape, const float *rows, const float *outputs, size_t n)
+{
+	buf_str(json, "{\"inputs\":");
+	write_matrix(json, rows, n, shape->n_features);
+	buf_str(json, ",\"outputs\":");
+	write_matrix(json, outputs, n, shape->n_values);
+	buf_char(json, '}');
+}
+
+/* Values of `n` rows. */
 static enum err
-ask(const struct loaded *l, const float *rows, float *outputs, struct err_info *info)
+ask(const struct loaded *l, const float *rows, size_t n, float *outputs, struct err_info *info)
 {
 	struct booster_caller caller;
 
 	if (l->booster == NULL) {
-		forest_predict(l->forest, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs);
+		forest_predict(l->forest, BOOSTER_VALUE, rows, n, outputs);
 		return ERR_OK;
 	}
 	enum err e = booster_caller_init(&caller, info);
 	if (e == ERR_OK)
-		e = booster_predict(l->booster, &caller, BOOSTER_VALUE, rows, DESCRIBE_ROWS, outputs, info);
+		e = booster_predict(l->booster, &caller, BOOSTER_VALUE, rows, n, outputs, info);
 	booster_caller_release(&caller);
 	return e;
 }
@@ -280,17 +296,15 @@ describe_loaded(const struct loaded *l, struct buf *json, struct err_info *info)
 	if (e == ERR_OK)
 		e = make_up_rows(l, rows, info);
 	if (e == ERR_OK)
-		e = ask(l, rows, outputs, info);
+		e = ask(l, rows, DESCRIBE_ROWS, outputs, info);
 	if (e == ERR_OK) {
 		buf_printf(json, "{\"objective\":\"%s\",\"n_features\":%zu,\"loads\":%s,", shape->objective, shape->n_features,
 				   l->booster != NULL ? "true" : "false");
 		write_texts(json, "names", names_of(l), shape->n_features);
 		write_texts(json, "types", types_of(l), shape->n_features);
-		buf_str(json, "\"golden\":{\"inputs\":");
-		write_matrix(json, rows, shape->n_features);
-		buf_str(json, ",\"outputs\":");
-		write_matrix(json, outputs, shape->n_values);
-		buf_str(json, "}}");
+		buf_str(json, "\"golden\":");
+		write_golden(json, shape, rows, outputs, DESCRIBE_ROWS);
+		buf_char(json, '}');
 	}
 	free(rows);
 	free(outputs);
@@ -315,22 +329,114 @@ load(struct loaded *l, const struct buf *bytes, struct err_info *info)
 	return forest_open(bytes->data, bytes->len, &l->forest, &why) == ERR_OK ? ERR_OK : e;
 }
 
+static enum err
+load_file(const char *path, struct loaded *l, struct err_info *info)
+{
+	struct buf bytes;
+
+	*l = (struct loaded){0};
+	buf_init(&bytes, MODEL_FILE_MAX);
+	enum err e = files_read(path, &bytes, info);
+	if (e == ERR_OK)
+		e = load(l, &bytes, info);
+	buf_release(&bytes);
+	return e;
+}
+
+static enum err
+finish(struct loaded *l, enum err e, struct buf *json, struct err_info *info)
+{
+	booster_free(l->booster);
+	forest_free(l->forest);
+	if (e == ERR_OK && !buf_ok(json))
+		e = err_set(info, ERR_BAD_MODEL, "its description is too large");
+	return e;
+}
+
 enum err
 describe_file(const char *path, struct buf *json, struct err_info *info)
 {
-	struct buf bytes;
+	struct loaded l;
+	enum err e = load_file(path, &l, info);
+
+	if (e == ERR_OK)
+		e = describe_loaded(&l, json, info);
+	return finish(&l, e, json, info);
+}
+
+/* The rows of {"inputs": [[…]]}, to be freed. */
+static enum err
+read_inputs(const cJSON *tree, size_t width, float **rows, size_t *n, struct err_info *info)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "inputs");
+	const cJSON *row;
+	const cJSON *cell;
+	size_t i = 0;
+
+	*n = (size_t)cJSON_GetArraySize(list);
+	if (*n == 0 || *n > GOLDEN_MAX)
+		return err_set(info, ERR_BAD_MANIFEST, "there must be 1 to %d input rows", GOLDEN_MAX);
+	*rows = calloc(*n * width, sizeof **rows);
+	if (*rows == NULL)
+		return err_set(info, ERR_OUT_OF_MEMORY, "no memory for %zu rows", *n);
+	cJSON_ArrayForEach (row, list) {
+		if ((size_t)cJSON_GetArraySize(row) != width)
+			return err_set(info, ERR_BAD_MANIFEST, "input row %zu has not the model's %zu values", i / width, width);
+		cJSON_ArrayForEach (cell, row)
+			(*rows)[i++] = cJSON_IsNumber(cell) ? (float)cell->valuedouble : NAN;
+	}
+	return ERR_OK;
+}
+
+static enum err
+answer_loaded(const struct loaded *l, const cJSON *tree, struct buf *json, struct err_info *info)
+{
+	const struct booster_shape *shape = shape_of(l);
+	float *rows = NULL;
+	float *outputs = NULL;
+	size_t n;
+	enum err e = read_inputs(tree, shape->n_features, &rows, &n, info);
+
+	if (e == ERR_OK && (outputs = calloc(n * shape->n_values, sizeof *outputs)) == NULL)
+		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the answers");
+	if (e == ERR_OK)
+		e = ask(l, rows, n, outputs, info);
+	if (e == ERR_OK)
+		write_golden(json, shape, rows, outputs, n);
+	free(rows);
+	free(outputs);
+	return e;
+}
+
+enum err
+describe_rows(const char *path, const char *rows, struct buf *json, struct err_info *info)
+{
 	struct loaded l = {0};
+	struct buf text;
+	cJSON *tree = NULL;
+
+	buf_init(&text, MANIFEST_FILE_MAX);
+	enum err e = files_read(rows, &text, info);
+	if (e == ERR_OK)
+		e = json_document(rows, buf_peek(&text), text.len, &tree, info);
+	if (e == ERR_OK)
+		e = load_file(path, &l, info);
+	if (e == ERR_OK)
+		e = answer_loaded(&l, tree, json, info);
+	cJSON_Delete(tree);
+	buf_release(&text);
+	return finish(&l, e, json, info);
+}
+
+enum err
+describe_convert(const char *path, struct buf *ubjson, struct err_info *info)
+{
+	struct buf bytes;
 
 	buf_init(&bytes, MODEL_FILE_MAX);
 	enum err e = files_read(path, &bytes, info);
 	if (e == ERR_OK)
-		e = load(&l, &bytes, info);
+		e = booster_convert(bytes.data, bytes.len, ubjson, info);
 	buf_release(&bytes);
-	if (e == ERR_OK)
-		e = describe_loaded(&l, json, info);
-	booster_free(l.booster);
-	forest_free(l.forest);
-	if (e == ERR_OK && !buf_ok(json))
-		e = err_set(info, ERR_BAD_MODEL, "its description is too large");
 	return e;
 }

@@ -16,7 +16,8 @@ enum describe_kind {
 	DESCRIBE_UBJSON,
 	DESCRIBE_JSON,
 	DESCRIBE_PICKLE, /* Python's; never loaded: it can run any program */
-	DESCRIBE_OTHER   /* XGBoost's old binary format among others */
+	DESCRIBE_BINARY, /* XGBoost's old format, which 3.1 and later have no more */
+	DESCRIBE_OTHER
 };
 
 /* By the first bytes: the content decides, not the name. */
@@ -31,5 +32,14 @@ const char *describe_version(const char *bytes, size_t len, char out[16]);
  * outputs: they show that the model answers the same later, not that it answers right. XGBoost may crash on the file: see trial.h.
  */
 enum err describe_file(const char *path, struct buf *json, struct err_info *info);
+
+/*
+ * Loads the model file in the same way and appends {"inputs": [[…]], "outputs": […]} to `json`: what it answers for the inputs in the file `rows`, {"inputs": [[…]]} with null
+ * for missing values.
+ */
+enum err describe_rows(const char *path, const char *rows, struct buf *json, struct err_info *info);
+
+/* What is in a model file of the old binary format, as UBJSON: booster_convert() of a file. */
+enum err describe_convert(const char *path, struct buf *ubjson, struct err_info *info);
 
 #endif

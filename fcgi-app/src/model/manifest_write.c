@@ -138,7 +138,16 @@ manifest_write(const struct manifest_draft *d, struct buf *out)
 		buf_str(out, "null");
 	buf_str(out, ", \"command\": ");
 	text_json_string(out, d->command, strlen(d->command));
-	buf_str(out, ", \"mlflow_run\": null}\n}\n");
+	buf_str(out, ", \"mlflow_run\": ");
+	if (d->mlflow_run != NULL)
+		text_json_string(out, d->mlflow_run, strlen(d->mlflow_run));
+	else
+		buf_str(out, "null");
+	if (d->mlflow != NULL) {
+		buf_str(out, ", \"mlflow\": ");
+		buf_str(out, d->mlflow);
+	}
+	buf_str(out, "}\n}\n");
 }
 
 enum err

@@ -28,6 +28,8 @@ struct manifest_draft {
 	const struct golden *golden;
 	const char *data_sha256; /* or NULL */
 	const char *command;
+	const char *mlflow_run; /* id of the run that made it, or NULL */
+	const char *mlflow;     /* JSON object: where in MLflow it was pulled from, or NULL */
 };
 
 /* Writes FOLDER/manifest.json, one golden row a line. ERR_FILE. */

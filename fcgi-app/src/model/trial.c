@@ -249,25 +249,44 @@ trial_prove(const char *program, const char *store, const char *name, const char
 	return e;
 }
 
-enum err
-trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info)
+/* Has a child do `what` with one file, or two; `most` bounds its answer, which is appended to `out`. */
+static enum err
+have(const char *program, const char *what, const char *path, const char *second, size_t most, struct buf *out, struct err_info *info)
 {
 	size_t bytes = file_size(path);
 	char parent[32];
 	char size[32];
-	const char *const words[] = {"futaie", "trial", "describe", parent, size, path, NULL};
+	const char *const words[] = {"futaie", "trial", what, parent, size, path, second, NULL};
 	struct buf answer;
 
 	(void)snprintf(parent, sizeof parent, "%ld", (long)getpid());
 	(void)snprintf(size, sizeof size, "%zu", bytes);
-	buf_init(&answer, ANSWER_MAX);
+	buf_init(&answer, most);
 	enum err e = run(program, words, bytes, &answer, info);
 	if (e == ERR_OK && buf_ok(&answer))
-		buf_add(json, answer.data, answer.len);
+		buf_add(out, answer.data, answer.len);
 	else if (e == ERR_OK)
-		e = err_set(info, ERR_BAD_MODEL, "its description is larger than %d bytes", ANSWER_MAX);
+		e = err_set(info, ERR_BAD_MODEL, "what its trial says of it is larger than %zu bytes", most);
 	buf_release(&answer);
 	return e;
+}
+
+enum err
+trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info)
+{
+	return have(program, "describe", path, NULL, ANSWER_MAX, json, info);
+}
+
+enum err
+trial_answer(const char *program, const char *path, const char *rows, struct buf *json, struct err_info *info)
+{
+	return have(program, "answer", path, rows, ANSWER_MAX, json, info);
+}
+
+enum err
+trial_convert(const char *program, const char *path, struct buf *ubjson, struct err_info *info)
+{
+	return have(program, "convert", path, NULL, MODEL_FILE_MAX, ubjson, info);
 }
 
 /* What is on record of a version; false where it must be tried. */

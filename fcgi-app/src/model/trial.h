@@ -44,6 +44,12 @@ enum err trial_prove(const char *program, const char *store, const char *name, c
 /* Asks a child what the model file `path` is; the answer of describe_file() is appended to `json`. */
 enum err trial_describe(const char *program, const char *path, struct buf *json, struct err_info *info);
 
+/* Asks a child what the model file answers for the rows of the file `rows`; the answer of describe_rows() is appended to `json`. */
+enum err trial_answer(const char *program, const char *path, const char *rows, struct buf *json, struct err_info *info);
+
+/* Has a child read the model file `path`, of XGBoost's old binary format, and appends it as UBJSON: booster_convert(). */
+enum err trial_convert(const char *program, const char *path, struct buf *ubjson, struct err_info *info);
+
 /* model_open() behind a trial, with the scorer that it found, unless that is on record (proof.h); with XGBoost where `program` is NULL. */
 enum err trial_open(const char *program, const char *store, const char *name, const char *version, struct model **out,
 					struct err_info *info);

@@ -58,6 +58,8 @@ trainer_run(struct learner *l, const struct trainer_options *options, int *round
 			return e;
 		p->round++;
 		note(&t, &scores);
+		if (options->measured != NULL)
+			options->measured(options->context, p->round, &scores);
 		if (remembers && p->best_round == p->round && (e = learner_remember(l, info)) != ERR_OK)
 			return e;
 		if (options->report != NULL && (is_done(&t) || (options->period > 0 && p->round % options->period == 0)))

@@ -17,11 +17,15 @@ struct trainer_progress {
 
 typedef void trainer_report(void *context, const struct trainer_progress *progress);
 
+/* All metrics of a round, numbered from 1; the held-out part's are not measured. */
+typedef void trainer_round(void *context, int round, const struct learner_scores *scores);
+
 struct trainer_options {
 	int rounds;
 	int patience;           /* rounds without a better validation metric; 0: all rounds */
 	int period;             /* rounds from one report to the next; 0: none but the last */
 	trainer_report *report; /* or NULL */
+	trainer_round *measured; /* called in every round; or NULL */
 	void *context;
 };
 
