@@ -53,13 +53,13 @@ write_text(struct buf *svg, const char *text, size_t most)
 }
 
 static void
-open_svg(struct buf *svg, int height, const char *title)
+open_svg(struct buf *svg, int width, int height, const char *title)
 {
 	buf_printf(svg,
 			   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" " FONT ">\n"
 			   "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"28\" font-size=\"16\" font-weight=\"bold\" fill=\"" INK
 			   "\">",
-			   WIDTH, height, WIDTH, height, MARGIN);
+			   width, height, width, height, MARGIN);
 	write_text(svg, title, 80);
 	buf_str(svg, "</text>\n");
 }
@@ -105,7 +105,7 @@ chart_bars(struct buf *svg, const char *title, const char *const *names, const d
 	for (size_t i = 0; i < n; i++)
 		bars[i] = (struct bar){.name = names[i], .value = values[i]};
 	qsort(bars, n, sizeof *bars, compare_bars);
-	open_svg(svg, TITLE + (int)shown * BAR + (shown < n ? BAR : 0) + MARGIN, title);
+	open_svg(svg, WIDTH, TITLE + (int)shown * BAR + (shown < n ? BAR : 0) + MARGIN, title);
 	for (size_t i = 0; i < shown; i++)
 		draw_bar(svg, &bars[i], bars[0].value, i);
 	if (shown < n)
@@ -184,9 +184,9 @@ chart_scatter(struct buf *svg, const char *title, const char *x_name, const char
 	struct axes a = find_axes(x, y, n);
 	size_t shown = n < CHART_POINTS ? n : CHART_POINTS;
 
-	open_svg(svg, TITLE + SIDE + 60, title);
+	open_svg(svg, AXIS + SIDE + 2 * MARGIN, TITLE + SIDE + 60, title);
 	draw_axes(svg, &a, x_name, y_name);
-	buf_str(svg, "<path fill=\"none\" stroke=\"" FILL "\" stroke-opacity=\"0.35\" stroke-width=\"4\" stroke-linecap=\"round\" d=\"");
+	buf_str(svg, "<path fill=\"none\" stroke=\"" FILL "\" stroke-opacity=\"0.5\" stroke-width=\"3\" stroke-linecap=\"round\" d=\"");
 	for (size_t k = 0; k < shown; k++) {
 		size_t i = (size_t)((uint64_t)k * n / shown);
 		if (isfinite(x[i]) && isfinite(y[i]))

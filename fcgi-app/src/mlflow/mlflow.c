@@ -582,12 +582,14 @@ enum err
 mlflow_find(struct mlflow *m, const char *name, const char *alias, const char *number, struct mlflow_version *v, struct err_info *info)
 {
 	char status[32];
+	char what[200];
 	cJSON *answer;
 
+	(void)snprintf(what, sizeof what, "find models:/%.100s%s%.60s", name, alias != NULL ? "@" : "/", alias != NULL ? alias : number);
 	begin(m, alias != NULL ? "registered-models/alias" : "model-versions/get");
 	query(m, '?', "name", name);
 	query(m, '&', alias != NULL ? "alias" : "version", alias != NULL ? alias : number);
-	enum err e = ask(m, "GET", "find the version", &answer, info);
+	enum err e = ask(m, "GET", what, &answer, info);
 	if (e == ERR_OK)
 		e = take(m, answer, "model_version/name", v->name, sizeof v->name, true, info);
 	if (e == ERR_OK)

@@ -47,12 +47,12 @@ now(char out[40])
 {
 	struct timespec at;
 	struct tm utc = {0};
-	char seconds[24];
+	char seconds[20];
 
 	(void)clock_gettime(CLOCK_REALTIME, &at);
 	(void)gmtime_r(&at.tv_sec, &utc);
 	(void)strftime(seconds, sizeof seconds, "%Y-%m-%d %H:%M:%S", &utc);
-	(void)snprintf(out, 40, "%s.%06ld", seconds, at.tv_nsec / 1000);
+	(void)snprintf(out, 40, "%s.%06d", seconds, (int)(at.tv_nsec / 1000) % 1000000);
 	return out;
 }
 
