@@ -89,12 +89,13 @@ def log(client, kind, name, format=None, golden=False, alias=None, named=True):
         mlflow.log_metric("mine", 0.25)
         mlflow.log_param("who", "python")
         options = {"model_format": format} if format else {}
+        needs = {"pip_requirements": ["xgboost"]}      # else MLflow spends seconds on finding out
         place = {"name": "model"} if mlflow.__version__ >= "3" else {"artifact_path": "model"}
         if kind == "pickle":
             options = {} if mlflow.__version__ < "3" else {"serialization_format": "cloudpickle"}
-            info = mlflow.sklearn.log_model(model, **place, **options)
+            info = mlflow.sklearn.log_model(model, **place, **needs, **options)
         else:
-            info = mlflow.xgboost.log_model(model, **place, signature=infer_signature(rows, outputs), input_example=rows[:4], **options)
+            info = mlflow.xgboost.log_model(model, **place, signature=infer_signature(rows, outputs), input_example=rows[:4], **needs, **options)
         if golden:
             with tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "golden.json")
