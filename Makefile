@@ -18,6 +18,9 @@ BIND       ?= 127.0.0.1
 DEFAULT_MODEL ?=# the model of /predict where MODELS has several
 KEYS       ?=# a file of keys, made by futaie keys add: then every request needs one
 
+# of make mlflow
+MLFLOW_PORT ?= 5000
+
 # of make train
 TRAIN_ARGS ?=# more options of futaie train, --promote for example
 
@@ -28,6 +31,7 @@ front_apache   = apache2-bin
 ALL_PACKAGES   = $(sort $(RUN_PACKAGES) $(front_lighttpd) $(front_apache) $(TEST_PACKAGES))
 TEST_PACKAGES  = libcmocka-dev python3 python3-pytest python3-jsonschema python3-xgboost python3-numpy wrk iproute2 procps zsh fish
 BENCH_PACKAGES = python3-flask gunicorn python3-pandas gnuplot-nox
+MLFLOW_PACKAGES = python3-venv
 BARE_PACKAGES  = mmdebstrap
 CLIENT_PACKAGES = python3-venv
 # Where there is an npm already it stays: Debian's would remove the node.js of other makers.
@@ -55,7 +59,7 @@ FUZZERS  = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      = $(patsubst fcgi-app/man/%,$(BUILD)/man/%,$(wildcard fcgi-app/man/*.1))
 
 .DELETE_ON_ERROR:
-.PHONY: all run train test test-clients test-reliability test-bare-root fuzz check bench bench-scale screenshots deps deps-run deps-bench deps-bare deps-clients deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
+.PHONY: all run train mlflow test test-clients test-mlflow test-reliability test-bare-root fuzz check bench bench-scale screenshots deps deps-run deps-bench deps-bare deps-clients deps-mlflow deps-fuzz deps-lint lint fmt install uninstall clean dist help unit-tests fuzzers conf
 
 all: $(BUILD)/futaie $(BUILD)/openapi.json $(MAN) ## build futaie and its man pages
 
@@ -68,8 +72,13 @@ run: deps-run ## start futaie and a web server (FRONT) with the models of MODELS
 train: deps-run ## train the California housing model: a new version in MODELS; TRAIN_ARGS=--promote makes it the champion
 	@$(MAKE) --no-print-directory -s all
 	@models/california.sh '$(BUILD)/data/california.csv'
-	@'$(BUILD)/futaie' train --models '$(MODELS)' --data '$(BUILD)/data/california.csv' --target MedHouseVal --name california-housing \
+	@url=$$(cat '$(BUILD)/mlflow/url' 2>/dev/null) && [ -z "$$MLFLOW_TRACKING_URI" ] && curl --silent --fail --max-time 2 --output /dev/null "$$url/health" && \
+	    export MLFLOW_TRACKING_URI="$$url"; \
+	'$(BUILD)/futaie' train --models '$(MODELS)' --data '$(BUILD)/data/california.csv' --target MedHouseVal --name california-housing \
 	    --params models/train.json --example 8.3252,41,6.9841,1.023810,322,2.5556,37.88,-122.23 $(TRAIN_ARGS)
+
+mlflow: deps-mlflow ## start MLflow on MLFLOW_PORT with a store of its own, in the foreground; make train then logs there
+	@BUILD='$(BUILD)' MLFLOW_PORT='$(MLFLOW_PORT)' exec models/mlflow.sh
 
 test: deps ## run the tests that need no network beyond packages; T=GROUP for some of them
 	@$(MAKE) --no-print-directory -s all unit-tests
@@ -82,6 +91,10 @@ test-reliability: deps-fuzz ## the slower tests: kills and failing disks at each
 test-clients: deps-clients ## clients as their users install them, and the console in Chromium; their packages come from PyPI and npm
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py clients console
+
+test-mlflow: deps-mlflow ## training and pulling with real MLflow servers, 3.x and 2.x; their packages come from PyPI
+	@$(MAKE) --no-print-directory -s all
+	@BUILD='$(BUILD)' MAKE='$(MAKE)' exec /usr/bin/python3 tests/run.py mlflow
 
 fuzz: deps-fuzz ## give the readers of models and of numbers made-up input, for FUZZ_S seconds
 	@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_S='$(FUZZ_S)' exec /usr/bin/python3 tests/run.py fuzz
@@ -119,6 +132,9 @@ deps-clients:
 deps-bare:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(BARE_PACKAGES)
 
+deps-mlflow:
+	@fcgi-app/deps.sh $(ALL_PACKAGES) $(MLFLOW_PACKAGES)
+
 deps-fuzz:
 	@fcgi-app/deps.sh $(ALL_PACKAGES) $(FUZZ_PACKAGES)
 
@@ -142,11 +158,15 @@ install: all ## install program, man pages, shell completions and sample configu
 	install -D -m 644 fcgi-app/completion/_futaie $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_futaie
 	install -D -m 644 fcgi-app/completion/futaie.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/futaie.fish
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/futaie fcgi-app/etc/futaie.conf $(BUILD)/openapi.json
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' fcgi-app/systemd/futaie-pull@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/futaie-pull@.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/futaie-pull@.service
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/futaie $(MAN:$(BUILD)/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/futaie $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_futaie \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/futaie.fish
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/futaie-pull@.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/futaie
 
 clean: ## remove everything that was built
@@ -159,7 +179,7 @@ dist: ## a source archive of the last commit, under BUILD
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do \
 	    printf '%-15s %s\n' "$$name" "$$text"; done
-	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FUZZ_S FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL BIND KEYS TRAIN_ARGS'
+	@echo; echo 'Knobs, as make TARGET NAME=VALUE: CC CFLAGS BUILD PREFIX DESTDIR SAN T FUZZ_S FRONT HTTP_PORT HTTPS_PORT MODELS DEFAULT_MODEL MLFLOW_PORT BIND KEYS TRAIN_ARGS'
 	@echo 'FUTAIE_DATA_DIR names the folder with cal_housing.data, for make train and the tests that want real rows.'
 
 unit-tests: $(UNITS)

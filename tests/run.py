@@ -102,6 +102,7 @@ GROUPS = {
         ["tests/fuzz/fuzz.py"]], FUZZ_S + 240, always=False),
     "clients": Group("clients as their users install them: tritonclient, MLflow, requests, curl; a fuzzer and a linter of the OpenAPI document", lambda: [
         ["tests/clients/run.sh"]], 900, always=False),
+    "mlflow": Group("training and pulling with real servers of MLflow 3 and 2, from PyPI", lambda: [[*PYTEST, "tests/mlflow"]], 900, always=False),
     "console": Group("the console in Chromium, behind both web servers: what it shows is what the server answers", lambda: [
         ["tests/console/console.py"]], 420, always=False),
     "lint": Group("warnings of two compilers, formatting, scripts, manual pages", lambda: [["tests/lint.sh"]], 480, always=False),

@@ -80,8 +80,8 @@ class Mlflow(stack.Part):
 
     def end(self):
         if self.client is not None:
-            self.client.stdin.close()
-            self.client.wait(30)
+            self.client.kill()
+            self.client.wait()
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self.process.pid, number)
