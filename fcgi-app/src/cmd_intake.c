@@ -57,7 +57,7 @@ intake_judge(struct intake *in, struct err_info *info)
 	case DESCRIBE_BINARY:
 		if (in->converts)
 			return ERR_OK; /* it becomes UBJSON once it lies where a child can read it */
-		/* fall through */
+						   /* fall through */
 	case DESCRIBE_OTHER:
 		return err_set(info, ERR_BAD_MODEL,
 					   "%s: it is neither UBJSON nor JSON of XGBoost; save the model in Python with "
@@ -198,8 +198,8 @@ take_columns(struct intake *in, struct err_info *info)
 	size_t n = (size_t)cJSON_GetArraySize(in->columns);
 
 	if (n != in->n_features)
-		return err_set(info, ERR_USAGE, "%s: the signature has %zu columns, the model %zu features; give --feature-names", in->file, n,
-					   in->n_features);
+		return err_set(info, ERR_USAGE, "%s: the signature has %zu columns, the model %zu features; give --feature-names", in->file,
+					   n, in->n_features);
 	return take_names(in, in->columns, info);
 }
 
@@ -407,10 +407,12 @@ write_own_manifest(struct intake *in, const struct store_edit *edit, const char 
 	enum err e = ERR_OK;
 
 	if (!cJSON_ReplaceItemInObjectCaseSensitive(in->manifest, "name", cJSON_CreateString(edit->name)) ||
-		!cJSON_ReplaceItemInObjectCaseSensitive(in->manifest, "version", cJSON_CreateString(edit->version)) || !cJSON_IsObject(source))
+		!cJSON_ReplaceItemInObjectCaseSensitive(in->manifest, "version", cJSON_CreateString(edit->version)) ||
+		!cJSON_IsObject(source))
 		e = err_set(info, ERR_BAD_MANIFEST, "%s: the manifest.json beside it lacks name, version or source", in->file);
 	cJSON_DeleteItemFromObjectCaseSensitive(source, "mlflow");
-	if (e == ERR_OK && (from == NULL || !cJSON_AddItemToObject(source, "mlflow", from) || (text = cJSON_Print(in->manifest)) == NULL))
+	if (e == ERR_OK &&
+		(from == NULL || !cJSON_AddItemToObject(source, "mlflow", from) || (text = cJSON_Print(in->manifest)) == NULL))
 		e = err_set(info, ERR_OUT_OF_MEMORY, "no memory for the manifest");
 	else if (e != ERR_OK)
 		cJSON_Delete(from);
@@ -484,6 +486,7 @@ intake_check(const struct intake *in, struct err_info *info)
 {
 	if (!store_is_name(in->name))
 		return err_set(info, ERR_USAGE,
-					   "\"%.64s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first", in->name);
+					   "\"%.64s\" cannot be a model's name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
+					   in->name);
 	return ERR_OK;
 }

@@ -29,8 +29,8 @@ struct intake {
 	/* what is found out */
 	const char *model_file; /* its name in the store */
 	char sha256[FILES_SHA256_HEX];
-	char xgboost_version[16];   /* that wrote it */
-	struct cJSON *description;  /* owned; of describe_file() */
+	char xgboost_version[16];  /* that wrote it */
+	struct cJSON *description; /* owned; of describe_file() */
 	size_t n_features;
 	char *given_names;  /* owned; --feature-names, cut at the commas */
 	char *made_names;   /* owned; f0, f1, … */

@@ -23,23 +23,29 @@ static const struct options_row rows[] = {
 	{"models", TEXT(models), .initial = "models", .value = "DIR", .help = "The model store."},
 	{"json", FLAG(json), .help = "With list and show: print JSON."},
 	{"feature-names", TEXT(feature_names), .initial = "", .value = "A,B,...",
-	 .help = "With import and pull: the features' names in the model's order, where the file holds none. Without them pull takes those of the signature; "
+	 .help = "With import and pull: the features' names in the model's order, where the file holds none. Without them pull takes "
+			 "those of the signature; "
 			 "else they are f0, f1 and so on."},
 	{"golden", TEXT(golden), .initial = "", .value = "FILE",
-	 .help = "With import and pull: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, …]}; null "
+	 .help = "With import and pull: rows and what the model answered where it was made, {\"inputs\": [[…], …], \"outputs\": [1.5, "
+			 "…]}; null "
 			 "is a missing "
 			 "value. It fails where they are answered otherwise here."},
 	{"promote", FLAG(promote), .help = "With import and pull: make the version the champion."},
 	{"unproven", FLAG(unproven),
-	 .help =
-		 "With import and pull, where no golden rows come with the model: promote it, or take a file that libxgboost is too old for, although "
-		 "nothing shows that it answers here as where it was made."},
-	{"as", TEXT(as), .initial = "", .value = "NAME", .help = "With pull: the model's name in the store. Without it the registered model's."},
-	{"watch", .type = OPTIONS_INTEGER, .offset = offsetof(struct models_options, watch), .min = 0, .max = 86400, .initial = "0", .value = "SECONDS",
-	 .help = "With pull: look at the alias every so many seconds until SIGTERM, and make what it names the champion whenever that is another "
+	 .help = "With import and pull, where no golden rows come with the model: promote it, or take a file that libxgboost is too "
+			 "old for, although "
+			 "nothing shows that it answers here as where it was made."},
+	{"as", TEXT(as), .initial = "", .value = "NAME",
+	 .help = "With pull: the model's name in the store. Without it the registered model's."},
+	{"watch", .type = OPTIONS_INTEGER, .offset = offsetof(struct models_options, watch), .min = 0, .max = 86400, .initial = "0",
+	 .value = "SECONDS",
+	 .help = "With pull: look at the alias every so many seconds until SIGTERM, and make what it names the champion whenever that "
+			 "is another "
 			 "version. 0 pulls once."},
 	{"mlflow", TEXT(mlflow), .initial = "", .value = "URL",
-	 .help = "With pull: the MLflow server, http://HOST:5000 for example. Without it the environment's MLFLOW_REGISTRY_URI or MLFLOW_TRACKING_URI."},
+	 .help = "With pull: the MLflow server, http://HOST:5000 for example. Without it the environment's MLFLOW_REGISTRY_URI or "
+			 "MLFLOW_TRACKING_URI."},
 	{"drop", FLAG(drop), .help = "With alias: drop the alias instead of setting it."},
 };
 

@@ -82,7 +82,8 @@ read_operand(struct pull *p, const char *operand, struct err_info *info)
 	if (end == NULL || end == text || end[1] == '\0' || (slash != NULL && !store_is_version(slash + 1)) ||
 		memchr(text, '/', (size_t)(end - text)) != NULL)
 		return err_set(info, ERR_USAGE,
-					   "expected models:/NAME@ALIAS or models:/NAME/VERSION, models:/house@champion for example, not \"%.100s\"", operand);
+					   "expected models:/NAME@ALIAS or models:/NAME/VERSION, models:/house@champion for example, not \"%.100s\"",
+					   operand);
 	if ((size_t)(end - text) >= sizeof p->registered || strlen(end + 1) >= sizeof p->number + (slash == NULL ? 200 : 0))
 		return err_set(info, ERR_USAGE, "the name or the version in \"%.100s…\" is too long", operand);
 	(void)snprintf(p->registered, sizeof p->registered, "%.*s", (int)(end - text), text);
@@ -98,11 +99,13 @@ check_options(struct pull *p, struct err_info *info)
 	(void)snprintf(p->name, sizeof p->name, "%s", o->as[0] != '\0' ? o->as : p->registered);
 	if (!store_is_name(p->name))
 		return err_set(info, ERR_USAGE,
-					   "\"%.64s\" cannot be a model's name in the store (up to 64 letters, digits, '.', '_' and '-', a letter or digit first): "
+					   "\"%.64s\" cannot be a model's name in the store (up to 64 letters, digits, '.', '_' and '-', a letter or "
+					   "digit first): "
 					   "give another with --as NAME",
 					   p->name);
 	if (o->watch > 0 && (p->alias[0] == '\0' || o->golden[0] != '\0'))
-		return err_set(info, ERR_USAGE, "--watch follows an alias, models:/NAME@ALIAS, and takes no --golden: golden rows are of one version");
+		return err_set(info, ERR_USAGE,
+					   "--watch follows an alias, models:/NAME@ALIAS, and takes no --golden: golden rows are of one version");
 	return ERR_OK;
 }
 
@@ -175,7 +178,8 @@ look_in_store(struct pull *p, struct err_info *info)
 	const struct store_model *m = store_find(&store, p->name);
 	for (size_t i = m != NULL ? m->n_versions : 0; e == ERR_OK && i-- > 0;) {
 		(void)snprintf(p->version, sizeof p->version, "%d", (int)m->versions[i]);
-		if (store_version_folder(folder, sizeof folder, p->options->models, p->name, p->version) && is_from(folder, from, &p->unproven))
+		if (store_version_folder(folder, sizeof folder, p->options->models, p->name, p->version) &&
+			is_from(folder, from, &p->unproven))
 			break;
 		p->version[0] = '\0';
 	}
@@ -214,7 +218,8 @@ note_golden(struct pull *p, const struct intake *in)
 	const cJSON *golden = cJSON_GetObjectItemCaseSensitive(in->manifest, "golden");
 
 	p->unproven = in->manifest != NULL ? cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(golden, "unproven")) : in->golden.unproven;
-	p->n_golden = in->manifest != NULL ? (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(golden, "inputs")) : in->golden.n;
+	p->n_golden =
+		in->manifest != NULL ? (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(golden, "inputs")) : in->golden.n;
 }
 
 static enum err
@@ -254,10 +259,11 @@ promote(struct pull *p, struct err_info *info)
 	if (p->is_champion)
 		return ERR_OK;
 	if (p->unproven && !p->options->unproven)
-		return err_set(info, ERR_GOLDEN_MISMATCH,
-					   "version %s of %s is there, but not promoted: its golden rows are its own answers of today, so nothing shows that it "
-					   "answers here as where it was made; log golden.json with it, or give --unproven",
-					   p->version, p->name);
+		return err_set(
+			info, ERR_GOLDEN_MISMATCH,
+			"version %s of %s is there, but not promoted: its golden rows are its own answers of today, so nothing shows that it "
+			"answers here as where it was made; log golden.json with it, or give --unproven",
+			p->version, p->name);
 	enum err e = models_lock(&edit, p->options->models, false, info);
 	if (e == ERR_OK)
 		e = versions_promote(&edit, TRIAL_SELF, p->name, p->version, p->before, info);
@@ -302,7 +308,9 @@ pull_once(struct pull *p, struct err_info *info)
 					 p->found.version, p->registered, p->unproven ? "with its own answers as" : "proven by", p->n_golden);
 	if (!p->options->promote) {
 		if (p->unproven && !p->options->unproven)
-			(void)fprintf(stderr, "futaie models: nothing shows that version %s answers here as where it was made: its golden rows are its own answers of today\n",
+			(void)fprintf(stderr,
+						  "futaie models: nothing shows that version %s answers here as where it was made: its golden rows are its "
+						  "own answers of today\n",
 						  p->version);
 		return ERR_OK;
 	}
@@ -320,11 +328,11 @@ struct watch {
 	struct pull *pull;
 	struct log log;
 	bool ended;
-	bool away;                     /* the server did not answer last time */
-	unsigned failures;             /* one behind the other, for that reason */
-	char bad[MLFLOW_VERSION_MAX];  /* that could not be taken or promoted … */
-	char source[MLFLOW_URI_MAX];   /* … from there … */
-	uint64_t again_ns;             /* … and is not tried before */
+	bool away;                    /* the server did not answer last time */
+	unsigned failures;            /* one behind the other, for that reason */
+	char bad[MLFLOW_VERSION_MAX]; /* that could not be taken or promoted … */
+	char source[MLFLOW_URI_MAX];  /* … from there … */
+	uint64_t again_ns;            /* … and is not tried before */
 	uint64_t random;
 };
 
@@ -416,7 +424,8 @@ watch(struct watch *w, struct err_info *info)
 		if (!is_known_bad(w, info)) {
 			enum err e = pull(p, info);
 			if (e == ERR_OK && p->added)
-				say(w, LOG_INFO, "pull_added", p->unproven ? "added, with its own answers as golden rows" : "added, proven by its golden rows");
+				say(w, LOG_INFO, "pull_added",
+					p->unproven ? "added, with its own answers as golden rows" : "added, proven by its golden rows");
 			if (e == ERR_OK)
 				e = promote(p, info);
 			note(w, e, info);

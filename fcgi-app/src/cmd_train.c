@@ -92,12 +92,16 @@ static const struct options_row rows[] = {
 	{"promote", .type = OPTIONS_FLAG, .offset = offsetof(struct train, promote), .initial = "no", .value = "",
 	 .help = "Make the new version the champion."},
 	{"mlflow", TEXT(mlflow), .initial = "", .value = "URL",
-	 .help = "Log the training as a run to the MLflow server http://HOST:PORT, and register the model there. Without it the environment's "
+	 .help = "Log the training as a run to the MLflow server http://HOST:PORT, and register the model there. Without it the "
+			 "environment's "
 			 "MLFLOW_TRACKING_URI; none logs nothing."},
 	{"mlflow-experiment", TEXT(mlflow_experiment), .initial = "", .value = "NAME",
-	 .help = "The run's experiment, made where it does not exist. Without it the environment's MLFLOW_EXPERIMENT_NAME, or the model's name."},
-	{"mlflow-run", TEXT(mlflow_run), .initial = "", .value = "NAME", .help = "The run's name. Without it NAME/VERSION, once there is a version."},
-	{"mlflow-model", TEXT(mlflow_model), .initial = "", .value = "NAME", .help = "The registered model's name. Without it that of --name."},
+	 .help = "The run's experiment, made where it does not exist. Without it the environment's MLFLOW_EXPERIMENT_NAME, or the "
+			 "model's name."},
+	{"mlflow-run", TEXT(mlflow_run), .initial = "", .value = "NAME",
+	 .help = "The run's name. Without it NAME/VERSION, once there is a version."},
+	{"mlflow-model", TEXT(mlflow_model), .initial = "", .value = "NAME",
+	 .help = "The registered model's name. Without it that of --name."},
 	{"mlflow-alias", TEXT(mlflow_alias), .initial = "", .value = "ALIAS",
 	 .help = "Give the registered version this alias, champion or challenger for example."},
 	{"mlflow-wait", INTEGER(mlflow_wait, 0, 86400), .initial = "60", .value = "SECONDS",
@@ -134,9 +138,9 @@ struct job {
 	struct distribution predictions;
 	struct golden golden;
 	char version[MANIFEST_VERSION_MAX];
-	char folder[PATH_MAX];    /* of the version in the store */
-	struct buf metrics;       /* JSON object */
-	struct train_log *log;    /* owned; NULL without MLflow */
+	char folder[PATH_MAX]; /* of the version in the store */
+	struct buf metrics;    /* JSON object */
+	struct train_log *log; /* owned; NULL without MLflow */
 };
 
 static enum err
@@ -572,7 +576,8 @@ open_log(struct job *job, struct err_info *info)
 		free(parameters);
 		return ERR_OK;
 	}
-	enum err e = parameters != NULL ? train_log_open(&options, &job->log, &why) : err_set(&why, ERR_OUT_OF_MEMORY, "no memory for the parameters");
+	enum err e = parameters != NULL ? train_log_open(&options, &job->log, &why)
+									: err_set(&why, ERR_OUT_OF_MEMORY, "no memory for the parameters");
 	free(parameters);
 	return e == ERR_OK || e == ERR_USAGE
 			   ? (e == ERR_OK ? ERR_OK : err_set(info, e, "%s", why.text))

@@ -44,9 +44,9 @@ struct train_log {
 	char experiment[MLFLOW_ID_MAX];
 	struct mlflow_run run;
 	pthread_t signals;
-	sigset_t set;              /* that the thread waits for */
-	sigset_t before;           /* the mask to go back to */
-	atomic_bool has_run;       /* `run` may be read by the thread */
+	sigset_t set;               /* that the thread waits for */
+	sigset_t before;            /* the mask to go back to */
+	atomic_bool has_run;        /* `run` may be read by the thread */
 	atomic_bool is_interrupted; /* the process is about to end */
 };
 
@@ -337,7 +337,8 @@ log_result(const struct finish *f)
 	cJSON_ArrayForEach (item, tree) {
 		if (!cJSON_IsNumber(item) || n + 1 == MLFLOW_PAIRS_MAX)
 			continue;
-		metrics[n] = (struct mlflow_metric){.key = mlflow_key(item->string, keys[n]), .value = item->valuedouble, .time_ms = ms, .step = r->rounds};
+		metrics[n] = (struct mlflow_metric){
+			.key = mlflow_key(item->string, keys[n]), .value = item->valuedouble, .time_ms = ms, .step = r->rounds};
 		n++;
 	}
 	metrics[n++] = (struct mlflow_metric){.key = "rounds", .value = r->rounds, .time_ms = ms, .step = r->rounds};
@@ -524,8 +525,8 @@ register_model(struct finish *f)
 	char source[MLFLOW_URI_MAX];
 
 	(void)snprintf(source, sizeof source, "models:/%s", f->model.id);
-	enum err e = mlflow_register(log->m, log->options.model, f->model.id[0] != '\0' ? source : f->artifacts, log->run.id, f->model.id,
-								 f->version, f->info);
+	enum err e = mlflow_register(log->m, log->options.model, f->model.id[0] != '\0' ? source : f->artifacts, log->run.id,
+								 f->model.id, f->version, f->info);
 	if (e == ERR_OK && log->options.alias[0] != '\0')
 		e = mlflow_alias(log->m, log->options.model, log->options.alias, f->version, f->info);
 	return e;
@@ -566,7 +567,8 @@ send_all(struct finish *f)
 	if (e == ERR_OK)
 		e = register_model(f);
 	(void)snprintf(name, sizeof name, "%s/%s", r->name, r->version);
-	return e == ERR_OK ? mlflow_run_end(f->log->m, f->log->run.id, "FINISHED", f->log->options.run_is_given ? NULL : name, f->info) : e;
+	return e == ERR_OK ? mlflow_run_end(f->log->m, f->log->run.id, "FINISHED", f->log->options.run_is_given ? NULL : name, f->info)
+					   : e;
 }
 
 /* Only a server that answers, but not as we want, can be told. */
@@ -579,10 +581,12 @@ warn(const struct finish *f, enum err e)
 	const struct mlflow_pair tag = {FAILURE_TAG, why};
 
 	memcpy(why, f->info->text, sizeof why);
-	(void)fprintf(stderr,
-				  WHO ": warning: %s version %s is in the store, but MLflow has not all of it: %s. Of the run %s it has what was sent before; "
-					  "futaie does not send it later.\n",
-				  f->result->name, f->result->version, why, log->run.id);
+	(void)fprintf(
+		stderr,
+		WHO
+		": warning: %s version %s is in the store, but MLflow has not all of it: %s. Of the run %s it has what was sent before; "
+		"futaie does not send it later.\n",
+		f->result->name, f->result->version, why, log->run.id);
 	if (e == ERR_REMOTE_AWAY)
 		return;
 	mlflow_patience(log->m, 0);

@@ -20,11 +20,11 @@ struct train_log;
 struct train_log_options {
 	const char *uri;
 	const char *experiment;
-	const char *run;     /* its name */
-	bool run_is_given;   /* by the user: then the model's version does not become its name */
-	const char *model;   /* the registered model's name */
-	const char *alias;   /* that the version gets, or "" */
-	double wait_s;       /* how long a server that is away is waited for at the end */
+	const char *run;        /* its name */
+	bool run_is_given;      /* by the user: then the model's version does not become its name */
+	const char *model;      /* the registered model's name */
+	const char *alias;      /* that the version gets, or "" */
+	double wait_s;          /* how long a server that is away is waited for at the end */
 	const char *parameters; /* JSON object */
 	const char *data;       /* the file's name */
 	const char *data_sha256;
@@ -37,8 +37,8 @@ struct train_log_options {
 
 /* What came of the training. All borrowed. */
 struct train_log_result {
-	const char *folder;  /* of the version in the store */
-	const char *name;    /* in the store */
+	const char *folder; /* of the version in the store */
+	const char *name;   /* in the store */
 	const char *version;
 	const char *metrics; /* JSON object of numbers */
 	int rounds;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <xgboost/c_api.h>
 
 #include "base/json.h"
 #include "expected.h"
@@ -287,6 +288,58 @@ describes_no_damaged_files(void **state)
 	free(bytes);
 }
 
+/* A fixture in the old binary format. */
+static void
+write_binary(const char *fixture, const char *path)
+{
+	BoosterHandle booster;
+	char name[PATH_MAX];
+
+	(void)snprintf(name, sizeof name, FOLDER_FIXTURES "/%s/1/model.ubj", fixture);
+	assert_int_equal(XGBoosterCreate(NULL, 0, &booster), 0);
+	assert_int_equal(XGBoosterLoadModel(booster, name), 0);
+	assert_int_equal(XGBoosterSaveModel(booster, path), 0);
+	(void)XGBoosterFree(booster);
+}
+
+static void
+converts_the_old_format(void **state)
+{
+	static const char rows[] = "{\"inputs\": [[1, 2, null, 0, 5], [0.5, -3, 1e9, 1, 2]]}";
+	struct buf ubjson;
+	struct buf before;
+	struct buf after;
+	struct err_info info;
+	size_t len;
+
+	(void)state;
+	buf_init(&ubjson, MODEL_FILE_MAX);
+	buf_init(&before, 1 << 20);
+	buf_init(&after, 1 << 20);
+	write_binary("reg-squarederror", folder_path("old.xgb"));
+	folder_write(folder_path("rows.json"), rows);
+	assert_err(trial_convert(program(), folder_path("old.xgb"), &ubjson, &info), ERR_OK, &info);
+	char *old = folder_read(folder_path("old.xgb"), &len);
+	assert_int_equal(describe_kind(old, len), DESCRIBE_BINARY);
+	free(old);
+	assert_int_equal(describe_kind(ubjson.data, ubjson.len), DESCRIBE_UBJSON);
+	folder_write_bytes(folder_path("new.ubj"), ubjson.data, ubjson.len);
+	assert_err(trial_answer(program(), FOLDER_FIXTURES "/reg-squarederror/1/model.ubj", folder_path("rows.json"), &before, &info),
+			   ERR_OK, &info);
+	assert_err(trial_answer(program(), folder_path("new.ubj"), folder_path("rows.json"), &after, &info), ERR_OK, &info);
+	assert_contains(buf_peek(&before), "{\"inputs\":[[1,2,null,0,5],[0.5,-3,1000000000,1,2]],\"outputs\":[[");
+	assert_string_equal(buf_peek(&before), buf_peek(&after));
+	folder_write(folder_path("old"), "binf and then nothing of use");
+	buf_reset(&ubjson);
+	assert_err(trial_convert(program(), folder_path("old"), &ubjson, &info), ERR_BAD_MODEL, &info);
+	folder_write(folder_path("rows.json"), "{\"inputs\": [[1, 2]]}");
+	assert_err(trial_answer(program(), folder_path("new.ubj"), folder_path("rows.json"), &after, &info), ERR_BAD_MANIFEST, &info);
+	assert_contains(info.text, "input row 0");
+	buf_release(&ubjson);
+	buf_release(&before);
+	buf_release(&after);
+}
+
 #define IN_STORE(sentence, function) TEST_WITH(sentence, function, setup, folder_teardown)
 
 int
@@ -294,6 +347,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST("versions of every kind of booster are proven in a child", proves_fixtures),
+		IN_STORE("the old binary format becomes UBJSON in a child, with the same answers; a damaged one a sentence",
+				 converts_the_old_format),
 		IN_STORE("the child's sentence is passed on", passes_the_sentence_on),
 		IN_STORE("a child that crashes, runs out of time or says nothing is told of", judges_crashes),
 		IN_STORE("the child gets no descriptors, no input and no blocked signals", gives_the_child_nothing),

@@ -22,10 +22,10 @@ enum {
 	TICKS = 6
 };
 
-#define FONT "font-family=\"Helvetica,Arial,sans-serif\""
-#define INK  "#1f2933"
+#define FONT  "font-family=\"Helvetica,Arial,sans-serif\""
+#define INK   "#1f2933"
 #define FAINT "#cbd2d9"
-#define FILL "#2f6f4f"
+#define FILL  "#2f6f4f"
 
 /* A text within an element: what XML does not take becomes U+FFFD. */
 static void
@@ -57,8 +57,8 @@ open_svg(struct buf *svg, int width, int height, const char *title)
 {
 	buf_printf(svg,
 			   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" " FONT ">\n"
-			   "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"28\" font-size=\"16\" font-weight=\"bold\" fill=\"" INK
-			   "\">",
+			   "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"28\" font-size=\"16\" "
+			   "font-weight=\"bold\" fill=\"" INK "\">",
 			   width, height, width, height, MARGIN);
 	write_text(svg, title, 80);
 	buf_str(svg, "</text>\n");
@@ -163,17 +163,20 @@ draw_axes(struct buf *svg, const struct axes *a, const char *x_name, const char 
 		double at = place(a, value);
 		value = fabs(value) < a->step / 1e6 ? 0 : value;
 		buf_printf(svg,
-				   "<path d=\"M%d %.1fh%dM%.1f %dv%d\" stroke=\"" FAINT "\"/><text x=\"%d\" y=\"%.1f\" font-size=\"12\" text-anchor=\"end\" fill=\"" INK
+				   "<path d=\"M%d %.1fh%dM%.1f %dv%d\" stroke=\"" FAINT
+				   "\"/><text x=\"%d\" y=\"%.1f\" font-size=\"12\" text-anchor=\"end\" fill=\"" INK
 				   "\">%.6g</text><text x=\"%.1f\" y=\"%d\" font-size=\"12\" text-anchor=\"middle\" fill=\"" INK "\">%.6g</text>\n",
 				   AXIS, TITLE + SIDE - at, SIDE, AXIS + at, TITLE, SIDE, AXIS - 8, TITLE + SIDE - at + 4, value, AXIS + at,
 				   TITLE + SIDE + 18, value);
 	}
-	buf_printf(svg, "<path d=\"M%d %dL%d %d\" stroke=\"" INK "\" stroke-dasharray=\"5 4\"/>\n", AXIS, TITLE + SIDE, AXIS + SIDE, TITLE);
-	buf_printf(svg, "<text x=\"%d\" y=\"%d\" font-size=\"13\" text-anchor=\"middle\" fill=\"" INK "\">", AXIS + SIDE / 2, TITLE + SIDE + 40);
+	buf_printf(svg, "<path d=\"M%d %dL%d %d\" stroke=\"" INK "\" stroke-dasharray=\"5 4\"/>\n", AXIS, TITLE + SIDE, AXIS + SIDE,
+			   TITLE);
+	buf_printf(svg, "<text x=\"%d\" y=\"%d\" font-size=\"13\" text-anchor=\"middle\" fill=\"" INK "\">", AXIS + SIDE / 2,
+			   TITLE + SIDE + 40);
 	write_text(svg, x_name, 60);
-	buf_printf(svg,
-			   "</text>\n<text transform=\"translate(18 %d) rotate(-90)\" font-size=\"13\" text-anchor=\"middle\" fill=\"" INK "\">",
-			   TITLE + SIDE / 2);
+	buf_printf(
+		svg, "</text>\n<text transform=\"translate(18 %d) rotate(-90)\" font-size=\"13\" text-anchor=\"middle\" fill=\"" INK "\">",
+		TITLE + SIDE / 2);
 	write_text(svg, y_name, 60);
 	buf_str(svg, "</text>\n");
 }

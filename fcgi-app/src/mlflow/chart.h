@@ -16,6 +16,7 @@ enum {
 void chart_bars(struct buf *svg, const char *title, const char *const *names, const double *values, size_t n);
 
 /* A point for each pair, with the line on which both are the same. Values that are not finite are left out. */
-void chart_scatter(struct buf *svg, const char *title, const char *x_name, const char *y_name, const float *x, const float *y, size_t n);
+void chart_scatter(struct buf *svg, const char *title, const char *x_name, const char *y_name, const float *x, const float *y,
+				   size_t n);
 
 #endif

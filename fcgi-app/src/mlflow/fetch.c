@@ -65,7 +65,8 @@ download(struct fetching *in, const char *path, size_t most, struct buf *out, st
 
 	buf_init(out, most);
 	if (e == ERR_OK && size > most)
-		e = err_set(info, ERR_REMOTE, "%.300s: %.100s has %zu bytes, more than the %zu that are accepted", in->f->label, path, size, most);
+		e = err_set(info, ERR_REMOTE, "%.300s: %.100s has %zu bytes, more than the %zu that are accepted", in->f->label, path, size,
+					most);
 	if (e == ERR_OK)
 		e = mlflow_download(in->m, in->artifacts, path, size, out, info);
 	if (e == ERR_OK && size > 0 && out->len != size)
@@ -103,10 +104,12 @@ read_mlmodel(struct fetching *in, struct err_info *info)
 		return e;
 	if (m->pickled[0] != '\0')
 		return err_set(info, ERR_BAD_MODEL,
-					   "%.200s was logged by mlflow.sklearn as a pickle, which can run any program when it is loaded; log it anew in Python with "
+					   "%.200s was logged by mlflow.sklearn as a pickle, which can run any program when it is loaded; log it anew "
+					   "in Python with "
 					   "mlflow.xgboost.log_model(model, name=\"model\", model_format=\"ubj\")",
 					   in->f->label);
-	return err_set(info, ERR_BAD_MODEL, "%.200s is no model of XGBoost: its flavors are %.200s; log it in Python with mlflow.xgboost.log_model",
+	return err_set(info, ERR_BAD_MODEL,
+				   "%.200s is no model of XGBoost: its flavors are %.200s; log it in Python with mlflow.xgboost.log_model",
 				   in->f->label, m->flavors[0] != '\0' ? m->flavors : "none");
 }
 

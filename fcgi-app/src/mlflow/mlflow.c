@@ -172,12 +172,14 @@ judge(struct mlflow *m, const char *what, struct err_info *info)
 		return ERR_OK;
 	read_refusal(m, message, sizeof message);
 	if (status == 401 || status == 403)
-		return err_set(info, ERR_REMOTE,
-					   "MLflow at %.120s does not let us %s (status %ld): MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-					   "MLFLOW_TRACKING_TOKEN, say who we are",
-					   m->settings.url, what, status);
+		return err_set(
+			info, ERR_REMOTE,
+			"MLflow at %.120s does not let us %s (status %ld): MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+			"MLFLOW_TRACKING_TOKEN, say who we are",
+			m->settings.url, what, status);
 	if (status >= 300 && status < 400)
-		return err_set(info, ERR_REMOTE, "%.120s answers with a redirect (status %ld), which is not followed: give the address it leads to",
+		return err_set(info, ERR_REMOTE,
+					   "%.120s answers with a redirect (status %ld), which is not followed: give the address it leads to",
 					   m->settings.url, status);
 	return err_set(info, is_trouble(status) ? ERR_REMOTE_AWAY : ERR_REMOTE, "MLflow at %.120s: cannot %s: status %ld%s%s%s%s",
 				   m->settings.url, what, status, m->code[0] != '\0' ? " " : "", m->code, message[0] != '\0' ? ": " : "", message);
@@ -258,10 +260,11 @@ ask(struct mlflow *m, const char *method, const char *what, cJSON **answer, stru
 	if (e != ERR_OK)
 		return e;
 	cJSON *tree = NULL;
-	if (!m->answer.is_json ||
-		json_document("the answer", buf_peek(&m->answer.body), m->answer.body.len, &tree, &why) != ERR_OK || !cJSON_IsObject(tree)) {
+	if (!m->answer.is_json || json_document("the answer", buf_peek(&m->answer.body), m->answer.body.len, &tree, &why) != ERR_OK ||
+		!cJSON_IsObject(tree)) {
 		cJSON_Delete(tree);
-		return err_set(info, ERR_REMOTE, "what answers at %.150s is no MLflow server: it was asked to %s, and the answer is not MLflow's JSON",
+		return err_set(info, ERR_REMOTE,
+					   "what answers at %.150s is no MLflow server: it was asked to %s, and the answer is not MLflow's JSON",
 					   m->settings.url, what);
 	}
 	if (answer != NULL)
@@ -288,8 +291,8 @@ take(const struct mlflow *m, const cJSON *tree, const char *path, char *out, siz
 	if (text == NULL && !needed)
 		return ERR_OK;
 	if (text == NULL || strlen(text) >= cap)
-		return err_set(info, ERR_REMOTE, "the answer of MLflow at %.150s has no %s, or one of more than %zu bytes", m->settings.url, path,
-					   cap - 1);
+		return err_set(info, ERR_REMOTE, "the answer of MLflow at %.150s has no %s, or one of more than %zu bytes", m->settings.url,
+					   path, cap - 1);
 	memcpy(out, text, strlen(text) + 1);
 	return ERR_OK;
 }
@@ -317,8 +320,8 @@ mlflow_server_version(struct mlflow *m, char out[MLFLOW_VERSION_MAX], struct err
 	const char *text = buf_peek(&m->answer.body);
 	size_t len = strspn(text, "0123456789.abcdefghijklmnopqrstuvwxyz+-");
 	if (len == 0 || len >= MLFLOW_VERSION_MAX || !isdigit((unsigned char)text[0]) || text[len + strspn(text + len, "\r\n")] != '\0')
-		return err_set(info, ERR_REMOTE, "what answers at %.150s is no MLflow server: %.150s/version is no version", m->settings.url,
-					   m->settings.url);
+		return err_set(info, ERR_REMOTE, "what answers at %.150s is no MLflow server: %.150s/version is no version",
+					   m->settings.url, m->settings.url);
 	(void)snprintf(out, MLFLOW_VERSION_MAX, "%.*s", (int)len, text);
 	return ERR_OK;
 }
@@ -338,7 +341,8 @@ find_experiment(struct mlflow *m, const char *name, char id[MLFLOW_ID_MAX], stru
 		e = take(m, answer, "experiment/lifecycle_stage", stage, sizeof stage, false, info);
 	if (e == ERR_OK && strcmp(stage, "deleted") == 0)
 		e = err_set(info, ERR_REMOTE,
-					"the experiment \"%.100s\" of MLflow at %.100s is deleted; mlflow experiments restore --experiment-id %s brings it back, "
+					"the experiment \"%.100s\" of MLflow at %.100s is deleted; mlflow experiments restore --experiment-id %s "
+					"brings it back, "
 					"or --mlflow-experiment names another",
 					name, m->settings.url, id);
 	cJSON_Delete(answer);
@@ -418,8 +422,8 @@ mlflow_run_begin(struct mlflow *m, const char *experiment, const char *name, con
 }
 
 enum err
-mlflow_log(struct mlflow *m, const char *run, const struct mlflow_metric *metrics, size_t n_metrics, const struct mlflow_pair *params,
-		   size_t n_params, const struct mlflow_pair *tags, size_t n_tags, struct err_info *info)
+mlflow_log(struct mlflow *m, const char *run, const struct mlflow_metric *metrics, size_t n_metrics,
+		   const struct mlflow_pair *params, size_t n_params, const struct mlflow_pair *tags, size_t n_tags, struct err_info *info)
 {
 	begin(m, "runs/log-batch");
 	field(m, "run_id", run);
@@ -515,7 +519,8 @@ proxied(const struct mlflow *m, const char *artifacts, const char **path, struct
 	}
 	if (p == NULL || (*p != '/' && *p != '\0') || strstr(p, "/..") != NULL)
 		return err_set(info, ERR_REMOTE,
-					   "MLflow at %.120s keeps these artifacts at %.150s, past its own proxy, and futaie has no way there; start the server with "
+					   "MLflow at %.120s keeps these artifacts at %.150s, past its own proxy, and futaie has no way there; start "
+					   "the server with "
 					   "--artifacts-destination in place of --default-artifact-root",
 					   m->settings.url, artifacts);
 	*path = p + strspn(p, "/");
@@ -579,13 +584,15 @@ mlflow_alias(struct mlflow *m, const char *name, const char *alias, const char *
 }
 
 enum err
-mlflow_find(struct mlflow *m, const char *name, const char *alias, const char *number, struct mlflow_version *v, struct err_info *info)
+mlflow_find(struct mlflow *m, const char *name, const char *alias, const char *number, struct mlflow_version *v,
+			struct err_info *info)
 {
 	char status[32];
 	char what[200];
 	cJSON *answer;
 
-	(void)snprintf(what, sizeof what, "find models:/%.100s%s%.60s", name, alias != NULL ? "@" : "/", alias != NULL ? alias : number);
+	(void)snprintf(what, sizeof what, "find models:/%.100s%s%.60s", name, alias != NULL ? "@" : "/",
+				   alias != NULL ? alias : number);
 	begin(m, alias != NULL ? "registered-models/alias" : "model-versions/get");
 	query(m, '?', "name", name);
 	query(m, '&', alias != NULL ? "alias" : "version", alias != NULL ? alias : number);

@@ -123,7 +123,8 @@ enum err mlflow_model_end(struct mlflow *m, const char *run, const struct mlflow
 enum err mlflow_model_note(struct mlflow *m, const char *run, const char *json, struct err_info *info);
 
 /* Puts a file below `artifacts`, by the server's own proxy. ERR_REMOTE where it keeps artifacts elsewhere. */
-enum err mlflow_upload(struct mlflow *m, const char *artifacts, const char *path, const void *bytes, size_t len, struct err_info *info);
+enum err mlflow_upload(struct mlflow *m, const char *artifacts, const char *path, const void *bytes, size_t len,
+					   struct err_info *info);
 
 /* Makes the registered model where there is none, and a version of it from `source`; `model` may be "". `version` gets its number. */
 enum err mlflow_register(struct mlflow *m, const char *name, const char *source, const char *run, const char *model,
@@ -139,11 +140,13 @@ enum err mlflow_find(struct mlflow *m, const char *name, const char *alias, cons
 enum err mlflow_location(struct mlflow *m, const struct mlflow_version *v, char artifacts[MLFLOW_URI_MAX], struct err_info *info);
 
 /* The files and folders right below `artifacts`/`folder`; `folder` may be "". */
-enum err mlflow_list(struct mlflow *m, const char *artifacts, const char *folder, struct mlflow_files *files, struct err_info *info);
+enum err mlflow_list(struct mlflow *m, const char *artifacts, const char *folder, struct mlflow_files *files,
+					 struct err_info *info);
 void mlflow_files_release(struct mlflow_files *files);
 
 /* The bytes of a file take the place of what is in `out`, whose maximum bounds them; `size` is what the list says. */
-enum err mlflow_download(struct mlflow *m, const char *artifacts, const char *path, size_t size, struct buf *out, struct err_info *info);
+enum err mlflow_download(struct mlflow *m, const char *artifacts, const char *path, size_t size, struct buf *out,
+						 struct err_info *info);
 
 /* The run's last metrics and parameters, as MLflow's "data" object; the caller's, to be freed by cJSON_Delete(). */
 enum err mlflow_run_data(struct mlflow *m, const char *run, struct cJSON **data, struct err_info *info);

@@ -15,7 +15,10 @@ static const struct {
 	size_t offset;
 	size_t cap;
 } texts[] = {
-#define TO(path, field) {path, offsetof(struct mlmodel, field), sizeof(((struct mlmodel *)0)->field)}
+#define TO(path, field)                                                                                                            \
+	{                                                                                                                              \
+		path, offsetof(struct mlmodel, field), sizeof(((struct mlmodel *)0)->field)                                                \
+	}
 	TO("flavors/xgboost/data", data),
 	TO("flavors/xgboost/model_class", model_class),
 	TO("flavors/xgboost/xgb_version", xgb_version),

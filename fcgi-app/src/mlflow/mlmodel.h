@@ -11,17 +11,17 @@ enum { MLMODEL_FILE_MAX = 4 << 20, MLMODEL_PATH_MAX = 256, MLMODEL_TEXT_MAX = 12
 
 /* What of it we need; "" or NULL for what it does not have. A zeroed struct is released. */
 struct mlmodel {
-	char flavors[MLMODEL_PATH_MAX];      /* their names, "python_function, xgboost", cut to fit */
+	char flavors[MLMODEL_PATH_MAX]; /* their names, "python_function, xgboost", cut to fit */
 	bool has_xgboost;
-	char data[MLMODEL_PATH_MAX];         /* flavor xgboost: the model file, within the model's folder */
-	char model_class[MLMODEL_TEXT_MAX];  /* "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier" */
+	char data[MLMODEL_PATH_MAX];        /* flavor xgboost: the model file, within the model's folder */
+	char model_class[MLMODEL_TEXT_MAX]; /* "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier" */
 	char xgb_version[MLMODEL_TEXT_MAX];
-	char pickled[MLMODEL_PATH_MAX];      /* flavor sklearn: its pickle */
+	char pickled[MLMODEL_PATH_MAX]; /* flavor sklearn: its pickle */
 	char mlflow_version[MLMODEL_TEXT_MAX];
 	char run[MLMODEL_TEXT_MAX];
-	char example[MLMODEL_PATH_MAX];      /* the input example's file */
+	char example[MLMODEL_PATH_MAX]; /* the input example's file */
 	char example_orient[MLMODEL_TEXT_MAX];
-	char *inputs;                        /* owned; the signature's inputs, as JSON */
+	char *inputs; /* owned; the signature's inputs, as JSON */
 };
 
 /*

@@ -89,7 +89,8 @@ mlmodel_write(const struct mlmodel_draft *d, struct buf *yaml)
 	buf_printf(yaml, "model_size_bytes: %zu\n", d->data_bytes);
 	write_line(yaml, "model_uuid", d->model_id[0] != '\0' ? d->model_id : d->uuid);
 	write_line(yaml, "run_id", d->run);
-	buf_str(yaml, "saved_input_example_info:\n  artifact_path: " MLMODEL_EXAMPLE "\n  pandas_orient: split\n  serving_input_path: " MLMODEL_SERVING_EXAMPLE
+	buf_str(yaml, "saved_input_example_info:\n  artifact_path: " MLMODEL_EXAMPLE
+				  "\n  pandas_orient: split\n  serving_input_path: " MLMODEL_SERVING_EXAMPLE
 				  "\n  type: dataframe\nsignature:\n  inputs: ");
 	write_inputs(d, yaml);
 	buf_str(yaml, "\n  outputs: '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1");
@@ -116,8 +117,11 @@ mlmodel_write_note(const struct mlmodel_draft *d, struct buf *json)
 	write_member(json, ",\"utc_time_created\":", now(time));
 	write_member(json, ",\"model_uuid\":", d->uuid);
 	write_member(json, ",\"mlflow_version\":", d->mlflow);
-	write_member(json, ",\"flavors\":{\"python_function\":{\"loader_module\":\"mlflow.xgboost\",\"python_version\":\"" PYTHON "\",\"data\":", d->data);
-	write_member(json, ",\"env\":{\"conda\":\"conda.yaml\",\"virtualenv\":\"python_env.yaml\"}},\"xgboost\":{\"xgb_version\":", d->xgboost);
+	write_member(
+		json, ",\"flavors\":{\"python_function\":{\"loader_module\":\"mlflow.xgboost\",\"python_version\":\"" PYTHON "\",\"data\":",
+		d->data);
+	write_member(
+		json, ",\"env\":{\"conda\":\"conda.yaml\",\"virtualenv\":\"python_env.yaml\"}},\"xgboost\":{\"xgb_version\":", d->xgboost);
 	write_member(json, ",\"data\":", d->data);
 	buf_str(json, ",\"model_class\":\"xgboost.core.Booster\",\"model_format\":\"ubj\",\"code\":null}}}");
 }
@@ -133,7 +137,8 @@ void
 mlmodel_write_conda(const struct mlmodel_draft *d, struct buf *yaml)
 {
 	buf_printf(yaml,
-			   "channels:\n- conda-forge\ndependencies:\n- python=" PYTHON "\n- pip\n- pip:\n  - mlflow==%s\n  - xgboost>=%s\n  - numpy\n  - pandas\n"
+			   "channels:\n- conda-forge\ndependencies:\n- python=" PYTHON
+			   "\n- pip\n- pip:\n  - mlflow==%s\n  - xgboost>=%s\n  - numpy\n  - pandas\n"
 			   "  - scipy\nname: mlflow-env\n",
 			   d->mlflow, d->xgboost);
 }
@@ -141,7 +146,8 @@ mlmodel_write_conda(const struct mlmodel_draft *d, struct buf *yaml)
 void
 mlmodel_write_python_env(struct buf *yaml)
 {
-	buf_str(yaml, "python: '" PYTHON "'\nbuild_dependencies:\n- pip\n- setuptools\n- wheel\ndependencies:\n- -r requirements.txt\n");
+	buf_str(yaml,
+			"python: '" PYTHON "'\nbuild_dependencies:\n- pip\n- setuptools\n- wheel\ndependencies:\n- -r requirements.txt\n");
 }
 
 void

@@ -13,15 +13,15 @@
 struct mlmodel_draft {
 	const char *artifact_path; /* "model", or a logged model's artifacts */
 	const char *run;
-	const char *model_id;    /* of a 3.x server's logged model, or "" */
-	const char *uuid;        /* 32 hexadecimal digits, where there is no model_id */
-	const char *mlflow;      /* version that it is written for: the server's */
-	const char *xgboost;     /* version that saved the file */
-	const char *data;        /* the model file's name */
+	const char *model_id; /* of a 3.x server's logged model, or "" */
+	const char *uuid;     /* 32 hexadecimal digits, where there is no model_id */
+	const char *mlflow;   /* version that it is written for: the server's */
+	const char *xgboost;  /* version that saved the file */
+	const char *data;     /* the model file's name */
 	size_t data_bytes;
 	size_t n_features;
 	const char *const *names;
-	size_t n_outputs; /* of a row */
+	size_t n_outputs;     /* of a row */
 	const float *example; /* n_example x n_features, NaN for missing */
 	size_t n_example;
 };

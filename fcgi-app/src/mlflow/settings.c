@@ -82,10 +82,11 @@ take_url(struct settings *s, const char *uri, struct err_info *info)
 
 	(void)settings_shown(uri, shown, sizeof shown);
 	if (strncasecmp(shown, "http://", 7) != 0 && strncasecmp(shown, "https://", 8) != 0)
-		return err_set(info, ERR_USAGE,
-					   "an MLflow server is given as http://HOST:PORT or https://HOST, not \"%.100s\"; mlflow server --backend-store-uri … "
-					   "serves such a store",
-					   shown);
+		return err_set(
+			info, ERR_USAGE,
+			"an MLflow server is given as http://HOST:PORT or https://HOST, not \"%.100s\"; mlflow server --backend-store-uri … "
+			"serves such a store",
+			shown);
 	if (strlen(shown) + 1 >= sizeof shown || strpbrk(shown, "?# \t\r\n") != NULL)
 		return err_set(info, ERR_USAGE, "the MLflow server's URL is too long, or has more than host, port and path: %.100s", shown);
 	size_t len = strlen(shown);

@@ -152,8 +152,10 @@ static enum err
 send_points(struct tracker *t, size_t n, struct err_info *info)
 {
 	for (size_t i = 0; i < n; i++)
-		t->metrics[i] = (struct mlflow_metric){
-			.key = t->keys[t->sending[i].key], .value = t->sending[i].value, .time_ms = t->sending[i].time_ms, .step = t->sending[i].step};
+		t->metrics[i] = (struct mlflow_metric){.key = t->keys[t->sending[i].key],
+											   .value = t->sending[i].value,
+											   .time_ms = t->sending[i].time_ms,
+											   .step = t->sending[i].step};
 	return mlflow_log(t->m, t->run, t->metrics, n, NULL, 0, NULL, 0, info);
 }
 

@@ -22,9 +22,9 @@ struct tracker;
 
 struct tracker_sum {
 	size_t sent;
-	size_t lost;             /* that found the queue full, or were never taken */
+	size_t lost;            /* that found the queue full, or were never taken */
 	char why[ERR_TEXT_MAX]; /* the last failure, or "" */
-	bool away;               /* the server did not answer at the end */
+	bool away;              /* the server did not answer at the end */
 };
 
 /* `m` belongs to the thread until tracker_close(); `run` is borrowed; sentences on standard error start with `who`. All signals are blocked in the thread. */

@@ -40,11 +40,16 @@ static const struct {
 	const char *name;
 	size_t offset;
 } symbols[] = {
-	{"curl_global_init", offsetof(struct library, global_init)},   {"curl_easy_init", offsetof(struct library, easy_init)},
-	{"curl_easy_cleanup", offsetof(struct library, easy_cleanup)}, {"curl_easy_reset", offsetof(struct library, easy_reset)},
-	{"curl_easy_setopt", offsetof(struct library, easy_setopt)},   {"curl_easy_perform", offsetof(struct library, easy_perform)},
-	{"curl_easy_getinfo", offsetof(struct library, easy_getinfo)}, {"curl_easy_strerror", offsetof(struct library, easy_strerror)},
-	{"curl_slist_append", offsetof(struct library, slist_append)}, {"curl_slist_free_all", offsetof(struct library, slist_free_all)},
+	{"curl_global_init", offsetof(struct library, global_init)},
+	{"curl_easy_init", offsetof(struct library, easy_init)},
+	{"curl_easy_cleanup", offsetof(struct library, easy_cleanup)},
+	{"curl_easy_reset", offsetof(struct library, easy_reset)},
+	{"curl_easy_setopt", offsetof(struct library, easy_setopt)},
+	{"curl_easy_perform", offsetof(struct library, easy_perform)},
+	{"curl_easy_getinfo", offsetof(struct library, easy_getinfo)},
+	{"curl_easy_strerror", offsetof(struct library, easy_strerror)},
+	{"curl_slist_append", offsetof(struct library, slist_append)},
+	{"curl_slist_free_all", offsetof(struct library, slist_free_all)},
 };
 
 /* It stays open as long as the process: its TLS library does not like to be loaded twice. */
@@ -53,8 +58,8 @@ open_library(struct library *l, struct err_info *info)
 {
 	l->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (l->handle == NULL)
-		return err_set(info, ERR_FILE, "MLflow is reached through libcurl, which cannot be loaded (%.200s): install Debian's libcurl4",
-					   dlerror());
+		return err_set(info, ERR_FILE,
+					   "MLflow is reached through libcurl, which cannot be loaded (%.200s): install Debian's libcurl4", dlerror());
 	for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
 		void *found = dlsym(l->handle, symbols[i].name);
 		if (found == NULL)
@@ -214,7 +219,8 @@ judge(const struct web *w, CURLcode code, const struct web_request *r, const str
 	case CURLE_ABORTED_BY_CALLBACK:
 		return err_set(info, ERR_REMOTE_AWAY, "%.200s: stopped before it had answered", r->url);
 	case CURLE_WRITE_ERROR:
-		return err_set(info, ERR_REMOTE, "%.200s: the answer is larger than the %zu bytes that are accepted", r->url, answer->body.max);
+		return err_set(info, ERR_REMOTE, "%.200s: the answer is larger than the %zu bytes that are accepted", r->url,
+					   answer->body.max);
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(info, ERR_REMOTE,

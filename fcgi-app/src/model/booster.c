@@ -143,7 +143,9 @@ booster_convert(const void *bytes, size_t len, struct buf *ubjson, struct err_in
 		buf_add(ubjson, saved, n);
 	if (handle != NULL)
 		(void)XGBoosterFree(handle);
-	return e == ERR_OK && !buf_ok(ubjson) ? err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model file of %llu bytes", (unsigned long long)n) : e;
+	return e == ERR_OK && !buf_ok(ubjson)
+			   ? err_set(info, ERR_OUT_OF_MEMORY, "no memory for a model file of %llu bytes", (unsigned long long)n)
+			   : e;
 }
 
 size_t

@@ -251,7 +251,8 @@ trial_prove(const char *program, const char *store, const char *name, const char
 
 /* Has a child do `what` with one file, or two; `most` bounds its answer, which is appended to `out`. */
 static enum err
-have(const char *program, const char *what, const char *path, const char *second, size_t most, struct buf *out, struct err_info *info)
+have(const char *program, const char *what, const char *path, const char *second, size_t most, struct buf *out,
+	 struct err_info *info)
 {
 	size_t bytes = file_size(path);
 	char parent[32];

@@ -22,9 +22,9 @@ typedef void trainer_round(void *context, int round, const struct learner_scores
 
 struct trainer_options {
 	int rounds;
-	int patience;           /* rounds without a better validation metric; 0: all rounds */
-	int period;             /* rounds from one report to the next; 0: none but the last */
-	trainer_report *report; /* or NULL */
+	int patience;            /* rounds without a better validation metric; 0: all rounds */
+	int period;              /* rounds from one report to the next; 0: none but the last */
+	trainer_report *report;  /* or NULL */
 	trainer_round *measured; /* called in every round; or NULL */
 	void *context;
 };
