@@ -18,8 +18,8 @@
 #include "base/files.h"
 #include "mlflow/chart.h"
 #include "mlflow/commit.h"
-#include "mlflow/mlflow.h"
 #include "mlflow/mlmodel_write.h"
+#include "mlflow/rest.h"
 #include "mlflow/tracker.h"
 #include "model/manifest.h"
 #include "version.h"
@@ -142,11 +142,12 @@ stop_signals(struct train_log *log)
 static const char *
 user_name(void)
 {
-	const char *const variables[] = {"LOGNAME", "USER"};
+	const char *user = getenv("LOGNAME");
 
-	for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
-		if (getenv(variables[i]) != NULL && getenv(variables[i])[0] != '\0')
-			return getenv(variables[i]);
+	if (user == NULL || *user == '\0')
+		user = getenv("USER");
+	if (user != NULL && *user != '\0')
+		return user;
 	const struct passwd *entry = getpwuid(getuid());
 	return entry != NULL ? entry->pw_name : "unknown";
 }

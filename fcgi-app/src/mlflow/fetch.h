@@ -4,8 +4,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "mlflow/mlflow.h"
 #include "mlflow/mlmodel.h"
+#include "mlflow/rest.h"
 
 /* What was found; NULL for what the version does not have. A zeroed struct is released. */
 struct fetch {
@@ -21,7 +21,7 @@ struct fetch {
 };
 
 /*
- * Downloads the model file of a version and what tells about it. All sizes are bounded. ERR_REMOTE_AWAY and ERR_REMOTE as mlflow.h says;
+ * Downloads the model file of a version and what tells about it. All sizes are bounded. ERR_REMOTE_AWAY and ERR_REMOTE as rest.h says;
  * ERR_BAD_MODEL for a model that is no XGBoost's or lies in a pickle, with what to do in Python. `f` is then released.
  */
 enum err fetch_init(struct fetch *f, struct mlflow *m, const struct mlflow_version *v, struct err_info *info);

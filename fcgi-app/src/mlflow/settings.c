@@ -52,7 +52,8 @@ hex(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c |= 0x20;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -66,8 +67,12 @@ decode(const char *p, const char *end, char *out, size_t cap)
 		if (n + 1 >= cap)
 			return false;
 		bool encoded = *p == '%' && end - p > 2 && hex(p[1]) >= 0 && hex(p[2]) >= 0;
-		out[n++] = encoded ? (char)(hex(p[1]) * 16 + hex(p[2])) : *p;
-		p += encoded ? 2 : 0;
+		out[n] = *p;
+		if (encoded) {
+			out[n] = (char)(hex(p[1]) * 16 + hex(p[2]));
+			p += 2;
+		}
+		n++;
 	}
 	out[n] = '\0';
 	return true;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "mlflow/mlflow.h"
+#include "mlflow/rest.h"
 
 enum {
 	TRACKER_KEYS_MAX = 32,         /* kinds of metrics */

@@ -1,5 +1,5 @@
-/* test_mlflow.c - tests of mlflow/settings, web, commit and chart: what needs no server */
-#include "mlflow/mlflow.h"
+/* test_rest.c - tests of mlflow/rest, settings, web, commit and chart: what needs no server */
+#include "mlflow/rest.h"
 
 #include <math.h>
 
@@ -220,5 +220,5 @@ main(void)
 		TEST("pictures are well-formed whatever the names and the values", draws),
 	};
 
-	return cmocka_run_group_tests_name("mlflow", tests, clear_environment, NULL);
+	return cmocka_run_group_tests_name("rest", tests, clear_environment, NULL);
 }

@@ -1,6 +1,6 @@
-/* mlflow.h - MLflow's tracking server and model registry, through its REST API */
-#ifndef FUTAIE_MLFLOW_H
-#define FUTAIE_MLFLOW_H
+/* rest.h - MLflow's tracking server and model registry, through its REST API */
+#ifndef FUTAIE_REST_H
+#define FUTAIE_REST_H
 
 #include <stdbool.h>
 #include <stddef.h>

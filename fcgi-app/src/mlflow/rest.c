@@ -1,5 +1,5 @@
-/* mlflow.c - MLflow's tracking server and model registry, through its REST API */
-#include "mlflow/mlflow.h"
+/* rest.c - MLflow's tracking server and model registry, through its REST API */
+#include "mlflow/rest.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
@@ -760,7 +760,10 @@ mlflow_key(const char *name, char out[MLFLOW_KEY_MAX + 1])
 			n += 4;
 		} else {
 			bool known = isalnum((unsigned char)*name) || strchr("_-./ ", *name) != NULL;
-			out[n++] = known ? *name : '_';
+			out[n] = '_';
+			if (known)
+				out[n] = *name;
+			n++;
 		}
 	}
 	out[n] = '\0';
