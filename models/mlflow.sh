@@ -24,7 +24,7 @@ server=$!
 # shellcheck disable=SC2317 # by the trap
 stop() {
     rm -f "$store/url"
-    kill -TERM -- "-$server" 2>/dev/null || true
+    kill -s TERM -- "-$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     exit "$1"
 }
