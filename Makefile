@@ -112,9 +112,10 @@ bench-scale: deps-bench ## measure and draw how the cost grows with rows, trees,
 	@$(MAKE) --no-print-directory -s all
 	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/bench/scale.py
 
-screenshots: deps-clients ## draw the README's pictures of the console, into docs
+screenshots: deps-clients deps-mlflow ## draw the README's pictures of the console and of MLflow's pages, into docs
 	@$(MAKE) --no-print-directory -s all
-	@BUILD='$(BUILD)' exec tests/console/console.py screenshots
+	@BUILD='$(BUILD)' tests/console/console.py screenshots
+	@BUILD='$(BUILD)' exec /usr/bin/python3 tests/mlflow/screenshot.py
 
 deps: ## install the Debian packages that make run and make test need
 	@fcgi-app/deps.sh $(ALL_PACKAGES)

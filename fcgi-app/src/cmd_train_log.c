@@ -27,9 +27,11 @@
 #define WHO         "futaie train"
 #define MODEL_NAME  "model"
 #define FAILURE_TAG "futaie.failure"
+#define WAKE_UP     SIGUSR2 /* for the thread that waits for signals */
 
 enum {
 	BEGIN_PATIENCE_S = 10, /* nothing has been trained yet */
+	FAIL_WAIT_S = 10,      /* for the end of a run that failed: there is nothing to lose but that */
 	HURRY_S = 5,           /* for the end of a run that a signal ended */
 	EXAMPLE_ROWS = 5,
 	TAGS_MAX = 16,
@@ -48,6 +50,7 @@ struct train_log {
 	sigset_t before;            /* the mask to go back to */
 	atomic_bool has_run;        /* `run` may be read by the thread */
 	atomic_bool is_interrupted; /* the process is about to end */
+	atomic_bool is_over;        /* the thread is to end */
 };
 
 /* A second signal while the run of the first is being ended. */
@@ -89,9 +92,9 @@ wait_for_signal(void *context)
 	struct train_log *log = context;
 	int number;
 
-	if (sigwait(&log->set, &number) != 0)
-		return NULL;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	while (sigwait(&log->set, &number) != 0 || number == WAKE_UP)
+		if (atomic_load(&log->is_over))
+			return NULL;
 	atomic_store(&log->is_interrupted, true);
 	if (atomic_load(&log->has_run))
 		end_run_now(log, number);
@@ -111,7 +114,9 @@ start_signals(struct train_log *log, struct err_info *info)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction now;
 
+	(void)signal(SIGPIPE, SIG_IGN); /* a server that hangs up must not end us */
 	(void)sigemptyset(&log->set);
+	(void)sigaddset(&log->set, WAKE_UP);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
 			(void)sigaddset(&log->set, numbers[i]);
@@ -133,7 +138,8 @@ train_log_check(const struct train_log *log)
 static void
 stop_signals(struct train_log *log)
 {
-	(void)pthread_cancel(log->signals);
+	atomic_store(&log->is_over, true);
+	(void)pthread_kill(log->signals, WAKE_UP);
 	(void)pthread_join(log->signals, NULL);
 	train_log_check(log);
 	(void)pthread_sigmask(SIG_SETMASK, &log->before, NULL);
@@ -295,9 +301,10 @@ train_log_fail(struct train_log *log, const char *why)
 	if (log == NULL)
 		return;
 	train_log_check(log);
-	close_tracker(log, log->options.wait_s);
+	const double wait_s = log->options.wait_s < FAIL_WAIT_S ? log->options.wait_s : FAIL_WAIT_S;
+	close_tracker(log, wait_s);
 	if (atomic_load(&log->has_run)) {
-		mlflow_patience(log->m, log->options.wait_s);
+		mlflow_patience(log->m, wait_s);
 		enum err e = mlflow_log(log->m, log->run.id, NULL, 0, NULL, 0, &tag, 1, &info);
 		if (e == ERR_OK)
 			e = mlflow_run_end(log->m, log->run.id, "FAILED", NULL, &info);
@@ -568,6 +575,7 @@ send_all(struct finish *f)
 	if (e == ERR_OK)
 		e = register_model(f);
 	(void)snprintf(name, sizeof name, "%s/%s", r->name, r->version);
+	train_log_check(f->log); /* the end is not said twice */
 	return e == ERR_OK ? mlflow_run_end(f->log->m, f->log->run.id, "FINISHED", f->log->options.run_is_given ? NULL : name, f->info)
 					   : e;
 }
