@@ -381,7 +381,7 @@ WRONG_PARAMETERS = {
     "text for a number": ("max_depth=deep", "max_depth"), "out of range": ("eta=-1", "greater equal"), "an unknown objective": ("objective=reg:best", "reg:best"),
     "an unknown metric": ("eval_metric=best", "best"), "an unknown booster": ("booster=forest", "forest"), "no rounds": ("num_boost_round=0", "num_boost_round"),
     "half a round": ("num_boost_round=2.5", "num_boost_round"), "a negative seed": ("seed=-1", "seed"), "no value": ("max_depth", "NAME=VALUE"),
-    "no name": ("=3", "NAME=VALUE"), "a class too few": ("objective=multi:softprob", "class"),
+    "no name": ("=3", "NAME=VALUE"), "too many threads": ("nthread=100000", "1024"), "under its other name": ("n_jobs=100000", "1024"), "a class too few": ("objective=multi:softprob", "class"),
 }
 
 

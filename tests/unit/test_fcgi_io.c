@@ -257,7 +257,11 @@ peer_that_is_gone(void **state)
 
 	(void)state;
 	assert_int_equal(fcgi_io_accept(peer_io), 0);
+	assert_false(fcgi_io_is_gone(peer_io));
+	(void)shutdown(fd, SHUT_WR); /* it may still read */
+	assert_false(fcgi_io_is_gone(peer_io));
 	(void)close(fd);
+	assert_true(fcgi_io_is_gone(peer_io));
 	assert_false(fcgi_io_write(peer_io, text, 1000000) && fcgi_io_write(peer_io, text, 1000000));
 	fcgi_io_finish(peer_io);
 	free(text);

@@ -187,6 +187,14 @@ fcgi_io_discard(struct fcgi_io *io)
 }
 
 bool
+fcgi_io_is_gone(const struct fcgi_io *io)
+{
+	struct pollfd peer = {.fd = io->request.ipcFd};
+
+	return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+bool
 fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len)
 {
 	wait_begin(io);

@@ -41,6 +41,9 @@ void fcgi_io_discard(struct fcgi_io *io);
 /* Writes bytes of the answer; false once the peer is gone. */
 bool fcgi_io_write(struct fcgi_io *io, const char *bytes, size_t len);
 
+/* True once the peer has closed the connection: nobody waits for the answer any more. */
+bool fcgi_io_is_gone(const struct fcgi_io *io);
+
 /* Ends the request and closes its connection, also where the peer asked to keep it. */
 void fcgi_io_finish(struct fcgi_io *io);
 

@@ -58,6 +58,8 @@ score_run(struct request *q, struct score *s, score_take_fn *take)
 									  .outputs = outputs,
 									  .width = width,
 									  .scratch = outputs + n_outputs};
+		if (row > 0 && fcgi_io_is_gone(q->io))
+			return err_set(&q->error, ERR_INCOMPLETE_BODY, "the peer went away before row %zu was answered", row);
 		enum err e = predict_chunk(q, s, &c, outputs);
 		if (e == ERR_OK)
 			e = take(q, s, &c);

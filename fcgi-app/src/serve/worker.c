@@ -17,13 +17,15 @@
 
 enum {
 	JOIN_TICK_MS = 200,
-	ERROR_PAUSE_MS = 50 /* after an accept that failed for want of descriptors or memory */
+	COMPLAINT_NS = 1000 * 1000 * 1000, /* between two lines of the log about that */
+	ERROR_PAUSE_MS = 50                /* after an accept that failed for want of descriptors or memory */
 };
 
 struct worker {
 	struct workers *pool;
 	pthread_t thread;
 	bool started;
+	uint64_t complained_ns; /* when the log last had a line about an accept that failed */
 	int epoll_fd;
 	struct fcgi_io *io;     /* owned */
 	struct request request; /* owned; used by the thread only */
@@ -191,8 +193,13 @@ pause_after_error(struct worker *w, int error)
 {
 	const struct timespec pause = {.tv_nsec = ERROR_PAUSE_MS * 1000000L};
 
+	uint64_t now_ns = clock_now_ns();
+
 	router_write_log(&w->request);
-	log_message(&w->pool->options.server->log, LOG_WARN, "accept_failed", "cannot take a connection: %s", strerror(error));
+	if (w->complained_ns == 0 || now_ns - w->complained_ns >= COMPLAINT_NS) {
+		log_message(&w->pool->options.server->log, LOG_WARN, "accept_failed", "cannot take a connection: %s", strerror(error));
+		w->complained_ns = now_ns;
+	}
 	(void)nanosleep(&pause, NULL);
 }
 

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-enum { FILE_MAX = 1024 * 1024, PARAMETERS_MAX = 200, ROUNDS_MAX = 1000000 };
+enum { FILE_MAX = 1024 * 1024, THREADS_MAX = 1024, PARAMETERS_MAX = 200, ROUNDS_MAX = 1000000 };
 
 #define ROUNDS   "num_boost_round"
 #define PATIENCE "early_stopping_rounds"
@@ -183,7 +183,9 @@ is_ours(const char *name)
 enum err
 recipe_finish(struct recipe *r, struct err_info *info)
 {
+	static const char *const threads[] = {"nthread", "n_jobs"};
 	const cJSON *item;
+	long long ignored;
 	long long rounds = 0;
 	long long patience = 0;
 	long long seed = 0;
@@ -194,6 +196,9 @@ recipe_finish(struct recipe *r, struct err_info *info)
 		e = take_integer(r, PATIENCE, 0, ROUNDS_MAX, &patience, info);
 	if (e == ERR_OK)
 		e = take_integer(r, SEED, 0, INT_MAX, &seed, info);
+	for (size_t i = 0; i < sizeof threads / sizeof threads[0] && e == ERR_OK; i++)
+		if (cJSON_GetObjectItemCaseSensitive(r->tree, threads[i]) != NULL) /* more of them end libgomp in a segmentation fault */
+			e = take_integer(r, threads[i], -1, THREADS_MAX, &ignored, info);
 	if (e == ERR_OK && n > PARAMETERS_MAX)
 		e = err_set(info, ERR_USAGE, "more than %d parameters", PARAMETERS_MAX);
 	if (e != ERR_OK)
