@@ -231,6 +231,21 @@ def test_too_large(site):
     assert "margins" in refused(post(site, {"id": request_id, "actual": 1}), 404, "unknown_id")
 
 
+@pytest.mark.parametrize("outputs", [[{"name": "margin"}, {"name": "predict"}], [{"name": "predict", "parameters": {"binary_data": True}}, {"name": "margin"}]],
+                         ids=["margins first", "values in binary"])
+def test_margins_beside_values(site, outputs):
+    """Where margins stand beside the values, in whatever order, the truth is held against the values"""
+    name = "binary-logistic"
+    row = rows_of(name)[0]
+    before = prometheus.total(scrape(site), "futaie_live_loss_sum", model=name)
+    value = predict(site, [row], name, "values-alone")[0][0]
+    reply = site.post(f"/v2/models/{name}/infer", {"outputs": outputs, "inputs": [{"name": "input", "shape": [1, len(row)], "datatype": "FP32", "data": row}]},
+                      headers={"X-Request-Id": "values-and-margins"})
+    assert reply.status == 200, reply
+    assert give(site, "values-and-margins", 1)["matched"] == 1
+    close(prometheus.total(scrape(site), "futaie_live_loss_sum", model=name) - before, expected_logloss([value], [1])[0])
+
+
 BAD = {
     "no JSON": ("{", "bad_json"), "an array": ("[]", "wrong_type"), "nothing": ("", "bad_json"), "no members": ("{}", "missing_field"),
     "no id": ('{"actual": 1}', "missing_field"), "no truth": ('{"id": "a"}', "missing_field"), "another member": ('{"id": "a", "actual": 1, "x": 2}', "unknown_field"),

@@ -157,10 +157,29 @@ take_binary(struct request *q, struct score *s, const struct score_chunk *c)
 	return ERR_OK;
 }
 
+/* The one of the outputs that is the prediction, for which a truth may come: values; margins only where nothing else is wanted. */
+static size_t
+find_prediction(const struct tensors *t)
+{
+	for (size_t i = 0; i < t->n_wanted; i++)
+		if (t->wanted[i].output == BOOSTER_VALUE)
+			return i;
+	return 0;
+}
+
+static enum err
+run_output(struct request *q, struct score *s, size_t i, score_take_fn *take)
+{
+	s->output = q->tensors.wanted[i].output;
+	s->beside = i != find_prediction(&q->tensors);
+	return score_run(q, s, take);
+}
+
 /* An output's description and, unless they are wanted in binary, its numbers. */
 static enum err
-print_output(struct request *q, struct score *s, const struct tensors_wanted *wanted)
+print_output(struct request *q, struct score *s, size_t i)
 {
+	const struct tensors_wanted *wanted = &q->tensors.wanted[i];
 	size_t width = model_outputs(s->model, wanted->output);
 	enum err e = ERR_OK;
 
@@ -172,8 +191,7 @@ print_output(struct request *q, struct score *s, const struct tensors_wanted *wa
 		return ERR_OK;
 	}
 	buf_str(&q->answer, "],\"data\":[");
-	s->output = wanted->output;
-	e = score_run(q, s, take_json);
+	e = run_output(q, s, i, take_json);
 	buf_str(&q->answer, "]}");
 	return e;
 }
@@ -194,7 +212,7 @@ print_json(struct request *q, struct score *s)
 	for (size_t i = 0; i < t->n_wanted && e == ERR_OK; i++) {
 		if (i > 0)
 			buf_char(&q->answer, ',');
-		e = print_output(q, s, &t->wanted[i]);
+		e = print_output(q, s, i);
 	}
 	buf_str(&q->answer, "]}");
 	return e;
@@ -213,8 +231,7 @@ print_answer(struct request *q, struct score *s)
 			q->json_len = q->answer.len;
 			q->content_type = "application/octet-stream";
 		}
-		s->output = t->wanted[i].output;
-		e = score_run(q, s, take_binary);
+		e = run_output(q, s, i, take_binary);
 	}
 	return e == ERR_OK ? score_end(q) : e;
 }

@@ -50,7 +50,6 @@ score_run(struct request *q, struct score *s, score_take_fn *take)
 	if (!buf_reserve(&q->outputs, n_outputs * sizeof(float) + s->scratch_bytes))
 		return err_set(&q->error, ERR_OUT_OF_MEMORY, "no memory for the outputs; send fewer rows in one request");
 	float *outputs = (float *)(void *)q->outputs.data;
-	s->n_runs++;
 	for (size_t row = 0; row < s->n_rows && buf_ok(&q->answer); row += chunk) {
 		const struct score_chunk c = {.first = row,
 									  .n_rows = s->n_rows - row < chunk ? s->n_rows - row : chunk,
@@ -112,7 +111,7 @@ predict_chunk(struct request *q, struct score *s, const struct score_chunk *c, f
 	s->duration_ns += clock_now_ns() - start;
 	if (e != ERR_OK)
 		return score_failed(q, s, e, &why);
-	if (s->n_runs == 1 && c->first == 0)
+	if (!s->beside && c->first == 0)
 		feedback_keep(q, s, c);
 	return ERR_OK;
 }

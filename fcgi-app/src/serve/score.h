@@ -2,6 +2,7 @@
 #ifndef FUTAIE_SCORE_H
 #define FUTAIE_SCORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,9 +38,9 @@ struct score {
 	enum booster_output output; /* for score_run(); values unless the protocol sets another */
 	size_t chunk_max;           /* rows; BOOSTER_CHUNK_ROWS unless the protocol sets fewer */
 	size_t scratch_bytes;       /* the protocol's wish, see struct score_chunk */
-	unsigned n_runs;      /* of score_run(): the first is the prediction, further ones ask for another output of the same rows */
+	bool beside; /* what score_run() gives now stands beside the prediction, which another run gives: feedback passes it over */
 	uint64_t duration_ns; /* in the scorer */
-	uint64_t input_ns;    /* in the protocol\'s read … */
+	uint64_t input_ns;    /* in the protocol's read … */
 	uint64_t output_ns;   /* … and print */
 };
 
