@@ -384,6 +384,25 @@ rate_of_an_address(void **state)
 	gate_free(g);
 }
 
+/* Also where a second of nanoseconds is no multiple of it. */
+static void
+names_the_rate(void **state)
+{
+	const struct gate_request r = {"", "", "192.0.2.1", KEYS_PREDICT};
+	struct gate_options o = options();
+	struct gate_result result;
+	struct err_info info;
+
+	(void)state;
+	o.rate_per_address = 70001;
+	struct gate *g = open_gate(&o);
+	while (gate_enter(g, 0, &r, START_NS, &result, &info) == ERR_OK)
+		;
+	assert_err(info.code, ERR_RATE_LIMITED, &info);
+	assert_contains(info.text, "it is 70001 a second");
+	gate_free(g);
+}
+
 /* Also of who has no key: the limit is there before it. */
 static void
 address_before_key(void **state)
@@ -550,6 +569,7 @@ main(void)
 		TEST_WITH("a broken or removed file leaves the keys of before, and is counted", broken_file, setup, teardown),
 		TEST_WITH("what a key has used of its rate outlives a reload", rates_outlive_reloads, setup, teardown),
 		TEST_WITH("an address has a rate, and another address its own", rate_of_an_address, setup, teardown),
+		TEST_WITH("who asks too often is told the rate as it was set", names_the_rate, setup, teardown),
 		TEST_WITH("the rate of an address also holds for who has no key", address_before_key, setup, teardown),
 		TEST_WITH("one key has so many requests in flight, and another its own", in_flight, setup, teardown),
 		TEST_WITH("without keys one address has so many requests in flight", in_flight_of_an_address, setup, teardown),

@@ -138,8 +138,8 @@ take(rates_bucket *bucket, const struct rates_limit *limit, uint64_t now_ns, con
 	if (wait_ns == 0)
 		return ERR_OK;
 	result->retry_after_s = (int)((wait_ns + SECOND_NS - 1) / SECOND_NS);
-	return err_set(info, ERR_RATE_LIMITED, "too many requests %s: it is %llu a second; try again in %d s", whose,
-				   (unsigned long long)(SECOND_NS / limit->interval_ns), result->retry_after_s);
+	return err_set(info, ERR_RATE_LIMITED, "too many requests %s: it is %ld a second; try again in %d s", whose, limit->rate,
+				   result->retry_after_s);
 }
 
 /*

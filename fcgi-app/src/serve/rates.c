@@ -18,7 +18,8 @@ struct rates_addresses {
 struct rates_limit
 rates_limit_of(long rate, long burst_s)
 {
-	return (struct rates_limit){.interval_ns = (uint64_t)(SECOND_NS / rate), .burst_ns = (uint64_t)burst_s * SECOND_NS};
+	return (struct rates_limit){
+		.rate = rate, .interval_ns = (uint64_t)(SECOND_NS / rate), .burst_ns = (uint64_t)burst_s * SECOND_NS};
 }
 
 uint64_t

@@ -15,6 +15,7 @@ typedef _Atomic uint64_t rates_bucket;
 
 /* Requests a second, and how many seconds' worth of them may come at once. Both at least 1. */
 struct rates_limit {
+	long rate;            /* as it was given */
 	uint64_t interval_ns; /* between two requests at the rate */
 	uint64_t burst_ns;    /* what a full bucket is worth */
 };
