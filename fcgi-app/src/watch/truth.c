@@ -14,8 +14,7 @@
 enum {
 	ID_WORDS = 8, /* 64 bytes, filled up with NUL */
 	WORDS = 2 + ID_WORDS + TRUTH_VALUES_MAX / 2,
-	WALK_MAX = 1000, /* answers looked at for one id: many may have been given the same one */
-	FIND_TRIES = 3,
+	WALK_MAX = 1000,   /* answers looked at for one id: many may have been given the same one */
 	WINDOW_SLOTS = 25, /* an hour each: the one that runs, 23 before it, and the one to be emptied next */
 	SLOT_S = TRUTH_WINDOW_S / (WINDOW_SLOTS - 1)
 };
@@ -147,6 +146,15 @@ bucket_of(const struct truth *t, const char id[ID_WORDS * sizeof(uint64_t)])
 	return &t->buckets[random_hash(id, ID_WORDS * sizeof(uint64_t), t->seed) & (t->n_buckets - 1)];
 }
 
+/* Has the place to itself again, for an answer that no bucket names yet; false where the others went once round the ring and took it. */
+static bool
+take_back(struct place *p, uint64_t number)
+{
+	uint64_t tag = number << KNOWN_BITS;
+
+	return atomic_compare_exchange_strong(&p->tag, &tag, BUSY);
+}
+
 void
 truth_remember(struct truth *t, const struct truth_answer *given)
 {
@@ -161,10 +169,10 @@ truth_remember(struct truth *t, const struct truth_answer *given)
 	put_words(p, &a);
 	_Atomic uint64_t *bucket = bucket_of(t, a.id);
 	uint64_t before = atomic_load(bucket);
-	atomic_store_explicit(&p->before, before, memory_order_release);
-	atomic_store(&p->tag, number << KNOWN_BITS);
-	while (!atomic_compare_exchange_weak(bucket, &before, number))
-		atomic_store(&p->before, before);
+	do { /* nobody finds it until the bucket names it */
+		atomic_store_explicit(&p->before, before, memory_order_release);
+		atomic_store(&p->tag, number << KNOWN_BITS);
+	} while (!atomic_compare_exchange_weak(bucket, &before, number) && take_back(p, number));
 }
 
 /* Copies answer `number` out of its place; false where it is not there any more. */
