@@ -131,6 +131,19 @@ counts_steps(void **state)
 	cJSON_Delete(json);
 }
 
+/* Who asks for it has read the clock before the lock was free. */
+static void
+late_writer(void **state)
+{
+	(void)state;
+	history_tick(history, START + 60 * SECOND + 5000000);
+	cJSON *json = written(59 * SECOND + 990000000);
+	check_number(number(json, "hour", "elapsed_s"), 0.005);
+	check_number(number(json, "minute", "elapsed_s"), 0.005);
+	check_number(cJSON_GetNumberValue(member(json, "uptime_s")), 60);
+	cJSON_Delete(json);
+}
+
 static void
 counts_at_once(void **state)
 {
@@ -310,6 +323,7 @@ main(void)
 		TEST_WITH("after an hour a step is gone, of a model's sums too", forgets_after_an_hour, setup, teardown),
 		TEST_WITH("a long pause leaves empty steps", long_pause, setup, teardown),
 		TEST_WITH("a time before the last one changes nothing", clock_backwards, setup, teardown),
+		TEST_WITH("who comes a moment late gets the newest step", late_writer, setup, teardown),
 		TEST_WITH("quantiles of a step's latency are within an eighth", latency_of_steps, setup, teardown),
 		TEST("every duration is in the bin whose bounds are around it, an eighth wide", bins_are_narrow),
 		TEST("a quantile lies in its bin where its rank does", quantiles_interpolate),

@@ -42,6 +42,7 @@ struct history {
 	size_t n_workers;
 	uint64_t started_ns;
 	pthread_mutex_t lock;
+	uint64_t elapsed_ns;                 /* guarded by lock; since the start, at the newest look: some come with an older one */
 	struct span spans[N_SPANS];          /* guarded by lock: hour, minute */
 	struct metrics_totals now;           /* guarded by lock */
 	struct mark (*marks)[HISTORY_STEPS]; /* guarded by lock; owned; of each number of a series, for the steps of the hour */
@@ -110,11 +111,11 @@ set_marks(struct history *h, uint64_t number)
 	}
 }
 
-/* Brings a span to `elapsed_ns` after the start, for counts as they are in h->now. */
+/* Brings a span to h->elapsed_ns, for counts as they are in h->now. */
 static void
-advance_span(struct history *h, struct span *s, uint64_t elapsed_ns)
+advance_span(struct history *h, struct span *s)
 {
-	uint64_t number = elapsed_ns / ((uint64_t)s->step_s * NS_PER_S);
+	uint64_t number = h->elapsed_ns / ((uint64_t)s->step_s * NS_PER_S);
 
 	fill_step(s, &h->now);
 	if (number > s->number)
@@ -128,26 +129,30 @@ advance_span(struct history *h, struct span *s, uint64_t elapsed_ns)
 	}
 }
 
-static uint64_t
-elapsed_ns(const struct history *h, uint64_t now_ns)
+/* Takes note of the time; one that somebody read before they waited for the lock is as the newest. */
+static void
+set_elapsed(struct history *h, uint64_t now_ns)
 {
-	return now_ns > h->started_ns ? now_ns - h->started_ns : 0;
+	uint64_t elapsed = now_ns > h->started_ns ? now_ns - h->started_ns : 0;
+
+	h->elapsed_ns = elapsed > h->elapsed_ns ? elapsed : h->elapsed_ns;
 }
 
 static void
-advance(struct history *h, uint64_t now_ns)
+advance(struct history *h)
 {
 	metrics_totals(h->metrics, &h->now);
 	for (size_t i = 0; i < N_SPANS; i++)
-		advance_span(h, &h->spans[i], elapsed_ns(h, now_ns));
+		advance_span(h, &h->spans[i]);
 }
 
 void
 history_tick(struct history *h, uint64_t now_ns)
 {
 	(void)pthread_mutex_lock(&h->lock);
-	if (elapsed_ns(h, now_ns) / NS_PER_S > h->spans[1].number)
-		advance(h, now_ns);
+	set_elapsed(h, now_ns);
+	if (h->elapsed_ns / NS_PER_S > h->spans[1].number)
+		advance(h);
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
@@ -244,7 +249,7 @@ write_models(const struct history *h, history_member_fn *member, void *context, 
 }
 
 static void
-write_times(const struct history *h, uint64_t elapsed, struct buf *out)
+write_times(const struct history *h, struct buf *out)
 {
 	char now[CLOCK_RFC3339];
 	char started[CLOCK_RFC3339];
@@ -252,7 +257,7 @@ write_times(const struct history *h, uint64_t elapsed, struct buf *out)
 
 	buf_printf(out, "\"now\":\"%s\",\"started\":\"%s\",\"uptime_s\":%" PRIu64 ",\"version\":\"%s\"",
 			   clock_rfc3339_of(time(NULL), now), clock_rfc3339_of((time_t)metrics_start_s(h->metrics), started),
-			   elapsed / NS_PER_S, FUTAIE_VERSION);
+			   h->elapsed_ns / NS_PER_S, FUTAIE_VERSION);
 	buf_printf(out, ",\"workers\":%zu,\"in_flight\":%zu", h->n_workers, metrics_in_flight(h->metrics));
 	buf_printf(out, ",\"totals\":{\"requests\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"rows\":%" PRIu64 "},",
 			   c->requests, c->errors, c->failures, c->rows);
@@ -261,13 +266,12 @@ write_times(const struct history *h, uint64_t elapsed, struct buf *out)
 void
 history_write(struct history *h, uint64_t now_ns, history_member_fn *member, void *context, struct buf *out)
 {
-	uint64_t elapsed = elapsed_ns(h, now_ns);
-
 	(void)pthread_mutex_lock(&h->lock);
-	advance(h, now_ns);
-	write_times(h, elapsed, out);
+	set_elapsed(h, now_ns);
+	advance(h);
+	write_times(h, out);
 	for (size_t i = 0; i < N_SPANS; i++)
-		write_span(&h->spans[i], elapsed, out);
+		write_span(&h->spans[i], h->elapsed_ns, out);
 	write_models(h, member, context, out);
 	(void)pthread_mutex_unlock(&h->lock);
 }
