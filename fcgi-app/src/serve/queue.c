@@ -155,6 +155,8 @@ run(void *arg)
 			if (clock_now_ns() - full_since_ns > (uint64_t)q->max_ms * MS_NS)
 				set_long(q, true);
 		} else {
+			set_long(q, false); /* what it was when the queue was full says nothing of it now */
+			full_since_ns = 0;
 			if (!told)
 				log_message(q->log, LOG_WARN, "queue", "cannot find out how long requests wait for a worker: connect: %s",
 							strerror(errno));

@@ -15,7 +15,7 @@
 struct queue;
 
 /*
- * `listen_fd` and `log` are borrowed. Where the socket has no address, or this process may not connect to it, that is logged once, and the queue is never long.
+ * `listen_fd` and `log` are borrowed. Where the socket has no address, or this process may not connect to it, that is logged once, and the queue is not long.
  * ERR_OUT_OF_MEMORY where the thread cannot start.
  */
 enum err queue_open(int listen_fd, long max_ms, const struct log *log, struct queue **out, struct err_info *info);
