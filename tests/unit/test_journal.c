@@ -2,8 +2,12 @@
 #include "watch/journal.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -442,6 +446,54 @@ blocked_rotation(void **state)
 	assert_int_equal(access(folder_path("j.1"), F_OK), 0);
 }
 
+/* The file whose renaming fails, by its name's end; "" for none. */
+static const char *_Atomic stuck = "";
+
+/* The C library's, but for that file. */
+int
+rename(const char *from, const char *to)
+{
+	const char *end = atomic_load(&stuck);
+	size_t len = strlen(from);
+
+	if (*end != '\0' && len >= strlen(end) && strcmp(from + len - strlen(end), end) == 0) {
+		errno = EACCES;
+		return -1;
+	}
+	return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+/* Every try must not push another file out. */
+static void
+stuck_rotation(void **state)
+{
+	(void)state;
+	for (int i = 1; i < 5; i++) {
+		char name[8];
+		(void)snprintf(name, sizeof name, "j.%d", i);
+		assert_err(files_write(folder_path(name), name, strlen(name), &info), ERR_OK, &info);
+	}
+	atomic_store(&stuck, "/j.1");
+	open_journal(1, "", JOURNAL_FILE_MIN, 6);
+	while (metric("futaie_journal_errors_total{operation=\"rotate\"}") < 1) {
+		write_answer(0, "x", JOURNAL_ROWS_MAX);
+		wait_metric("futaie_journal_lines_total{kind=\"prediction\"}", 0);
+	}
+	wait_metric("futaie_journal_errors_total{operation=\"rotate\"}", 3);
+	double before = metric("futaie_journal_bytes_total");
+	atomic_store(&stuck, "");
+	wait_metric("futaie_journal_bytes_total", before + 1);
+	for (int i = 1; i < 5; i++) {
+		char was[8];
+		char is[8];
+		(void)snprintf(was, sizeof was, "j.%d", i);
+		(void)snprintf(is, sizeof is, "j.%d", i + 1);
+		char *text = contents(is);
+		assert_string_equal(text, was);
+		free(text);
+	}
+}
+
 static void
 cannot_be_written(void **state)
 {
@@ -556,6 +608,7 @@ main(void)
 		TEST_WITH("a file that was moved away is made anew", moved_away, folder_setup, teardown),
 		TEST_WITH("a full disk blocks nobody and cuts no line", full_disk, folder_setup, teardown),
 		TEST_WITH("a file that cannot be rotated does not grow", blocked_rotation, folder_setup, teardown),
+		TEST_WITH("where one file cannot be renamed the others are all kept", stuck_rotation, folder_setup, teardown),
 		TEST_WITH("a journal that cannot be written is an error at the start", cannot_be_written, folder_setup, teardown),
 		TEST_WITH("the file is not for everyone to read", modes, folder_setup, teardown),
 		TEST_WITH("threads that write at once lose and mix nothing", many_threads, folder_setup, teardown),

@@ -30,7 +30,8 @@ enum {
 	RETRY_MS = 1000,     /* after a failure */
 	COMPLAIN_MS = 60000, /* between two lines in the log */
 	PATH_SUFFIX_MAX = 8,
-	FILE_MODE = 0640 /* less the umask */
+	NUMBERED_MAX = PATH_MAX + 32, /* of a path with a number */
+	FILE_MODE = 0640              /* less the umask */
 };
 
 #define NS_PER_MS 1000000ULL
@@ -460,24 +461,47 @@ is_current(const struct journal *j)
 		   open_one.st_ino == named.st_ino;
 }
 
-/* Renames PATH.NUMBER (PATH, where it is 0) to the next number; one that is not there is fine. */
+/* The path of a file of the journal, by its number; PATH itself, where that is 0. */
+static const char *
+numbered(const struct journal *j, size_t number, char path[NUMBERED_MAX])
+{
+	(void)snprintf(path, NUMBERED_MAX, number == 0 ? "%s" : "%s.%zu", j->path, number);
+	return path;
+}
+
+/* Renames a file to the next number, or removes the last one; one that is not there is fine. */
 static bool
 shift(const struct journal *j, size_t number)
 {
-	char from[PATH_MAX + 32];
-	char to[PATH_MAX + 32];
-
-	(void)snprintf(from, sizeof from, number == 0 ? "%s" : "%s.%zu", j->path, number);
-	(void)snprintf(to, sizeof to, "%s.%zu", j->path, number + 1);
+	char from[NUMBERED_MAX];
+	char to[NUMBERED_MAX];
 	bool last = number + 1 == j->n_files;
-	return (last ? unlink(from) : rename(from, to)) == 0 || errno == ENOENT;
+
+	(void)numbered(j, number, from);
+	return (last ? unlink(from) : rename(from, numbered(j, number + 1, to))) == 0 || errno == ENOENT;
 }
 
-/* PATH becomes PATH.1 and so on; a new one is opened. Nothing is written until that has come off, so the files stay bounded. */
+/* How many files must move for PATH.1 to be free: those in front of the first number that is. */
+static size_t
+count_shifts(const struct journal *j)
+{
+	char path[NUMBERED_MAX];
+	struct stat st;
+	size_t n = 1;
+
+	while (n < j->n_files && lstat(numbered(j, n, path), &st) == 0)
+		n++;
+	return n;
+}
+
+/*
+ * PATH becomes PATH.1 and so on; a new one is opened. Nothing is written until that has come off, so the files stay bounded. A try that fails half way
+ * leaves a number free, and the next one begins there: however often it is tried, one file is removed.
+ */
 static bool
 rotate(struct journal *j, uint64_t now_ns)
 {
-	for (size_t number = j->n_files; number-- > 0;)
+	for (size_t number = count_shifts(j); number-- > 0;)
 		if (!shift(j, number))
 			return failed(j, OPERATION_ROTATE, now_ns);
 	close_file(j);
