@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/options.h"
 #include "cmd.h"
 #include "serve/keys_edit.h"
@@ -211,16 +212,16 @@ static void
 print_line(const struct key *k, int64_t now_s)
 {
 	char scopes[KEYS_SCOPES_MAX];
-	char created[KEYS_TIME_MAX];
-	char expires[KEYS_TIME_MAX] = "never";
+	char created[CLOCK_RFC3339];
+	char expires[CLOCK_RFC3339] = "never";
 	char rate[24] = "-";
 
 	if (k->expires_s != INT64_MAX)
-		(void)keys_time_print(k->expires_s, expires);
+		(void)clock_rfc3339_of(k->expires_s, expires);
 	if (k->rate > 0)
 		(void)snprintf(rate, sizeof rate, "%ld/s", k->rate);
 	(void)printf("%-8s  %-21s  %-20s  %-20s  %-9s  %s%s\n", k->id, keys_scopes_print(k->scopes, scopes),
-				 keys_time_print(k->created_s, created), expires, rate, k->label, k->expires_s <= now_s ? "  (expired)" : "");
+				 clock_rfc3339_of(k->created_s, created), expires, rate, k->label, k->expires_s <= now_s ? "  (expired)" : "");
 }
 
 static enum err

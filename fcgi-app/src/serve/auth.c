@@ -268,14 +268,14 @@ enter(struct auth *a, size_t worker)
 static enum err
 judge(const struct entry *found, bool same, enum keys_scope scope, int64_t now_s, struct err_info *info)
 {
-	char time[KEYS_TIME_MAX];
+	char time[CLOCK_RFC3339];
 	char scopes[KEYS_SCOPES_MAX];
 
 	if (found == NULL || !same)
 		return err_set(info, ERR_UNAUTHORIZED, "this key is not known, or it was revoked; ask for a new one");
 	if (found->key.expires_s <= now_s)
 		return err_set(info, ERR_UNAUTHORIZED, "the key %s has expired, at %s; ask for a new one", found->key.id,
-					   keys_time_print(found->key.expires_s, time));
+					   clock_rfc3339_of(found->key.expires_s, time));
 	if ((found->key.scopes & scope) == 0)
 		return err_set(info, ERR_FORBIDDEN, "the key %s does not allow this: it has not the scope %s", found->key.id,
 					   keys_scopes_print(scope, scopes));

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -180,21 +181,10 @@ keys_is_label(const char *label)
 	return true;
 }
 
-const char *
-keys_time_print(int64_t seconds, char out[KEYS_TIME_MAX])
-{
-	struct tm utc = {0};
-	time_t t = (time_t)seconds;
-
-	(void)gmtime_r(&t, &utc);
-	(void)strftime(out, KEYS_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return out;
-}
-
 void
 keys_print(struct buf *out, const struct key *k, bool with_hash)
 {
-	char time[KEYS_TIME_MAX];
+	char time[CLOCK_RFC3339];
 	char scopes[KEYS_SCOPES_MAX];
 	char hex[2 * KEYS_HASH_BYTES + 1];
 
@@ -206,9 +196,9 @@ keys_print(struct buf *out, const struct key *k, bool with_hash)
 			buf_str(out, "\", \"");
 		else
 			buf_char(out, *p);
-	buf_printf(out, "\"], \"created\": \"%s\"", keys_time_print(k->created_s, time));
+	buf_printf(out, "\"], \"created\": \"%s\"", clock_rfc3339_of(k->created_s, time));
 	if (k->expires_s != INT64_MAX)
-		buf_printf(out, ", \"expires\": \"%s\"", keys_time_print(k->expires_s, time));
+		buf_printf(out, ", \"expires\": \"%s\"", clock_rfc3339_of(k->expires_s, time));
 	if (k->rate > 0)
 		buf_printf(out, ", \"rate\": %ld", k->rate);
 	if (with_hash)
@@ -219,14 +209,14 @@ keys_print(struct buf *out, const struct key *k, bool with_hash)
 static bool
 read_time(const char *text, int64_t *seconds)
 {
-	char again[KEYS_TIME_MAX];
+	char again[CLOCK_RFC3339];
 	struct tm utc = {0};
 	const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc) : NULL;
 
 	if (end == NULL || *end != '\0')
 		return false;
 	*seconds = timegm(&utc);
-	return strcmp(keys_time_print(*seconds, again), text) == 0; /* no 31st of February */
+	return strcmp(clock_rfc3339_of(*seconds, again), text) == 0; /* no 31st of February */
 }
 
 static bool

@@ -77,11 +77,6 @@ const char *keys_scopes_print(unsigned scopes, char out[KEYS_SCOPES_MAX]);
 /* True for 1 to KEYS_LABEL_MAX - 1 bytes of UTF-8 that print. */
 bool keys_is_label(const char *label);
 
-enum { KEYS_TIME_MAX = 32 };
-
-/* Seconds since the epoch as RFC 3339 in UTC. */
-const char *keys_time_print(int64_t seconds, char out[KEYS_TIME_MAX]);
-
 /* Appends a key as an object of the file; without its hash for lists. */
 void keys_print(struct buf *out, const struct key *k, bool with_hash);
 
