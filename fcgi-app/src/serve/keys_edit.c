@@ -84,13 +84,13 @@ make_key(const struct keys *others, struct key *k, char text[KEYS_TEXT_CHARS + 1
 
 	do {
 		if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-			e = err_set(info, ERR_FILE, "the kernel gives no random bytes: %s", strerror(errno));
+			return err_set(info, ERR_FILE, "the kernel gives no random bytes: %s", strerror(errno));
 		(void)sodium_bin2hex(k->id, sizeof k->id, bytes + SECRET_BYTES, ID_BYTES);
-	} while (e == ERR_OK && keys_find(others, k->id) != NULL);
+	} while (keys_find(others, k->id) != NULL);
 	(void)sodium_bin2base64(secret, sizeof secret, bytes, SECRET_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	(void)snprintf(text, KEYS_TEXT_CHARS + 1, "futaie_%s_%s", k->id, secret);
 	char id[KEYS_ID_CHARS + 1];
-	if (e == ERR_OK && !keys_parse(text, KEYS_TEXT_CHARS, id, k->hash))
+	if (!keys_parse(text, KEYS_TEXT_CHARS, id, k->hash))
 		e = err_set(info, ERR_INTERNAL, "a key was made that has not the form of one");
 	sodium_memzero(bytes, sizeof bytes);
 	sodium_memzero(secret, sizeof secret);
