@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "serve/mlflow.h"
 #include "serve/score.h"
@@ -326,12 +327,9 @@ make_id(struct request *q)
 		memcpy(q->id, given, len + 1);
 		return;
 	}
-	uint64_t z = q->id_state += 0x9E3779B97F4A7C15U;
-	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-	z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-	z ^= z >> 31;
+	uint64_t bits = random_next(&q->id_state);
 	for (size_t i = 0; i < ID_DIGITS; i++)
-		q->id[i] = "0123456789abcdef"[z >> (60 - 4 * i) & 15];
+		q->id[i] = "0123456789abcdef"[bits >> (60 - 4 * i) & 15];
 	q->id[ID_DIGITS] = '\0';
 }
 
