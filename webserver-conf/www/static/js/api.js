@@ -86,7 +86,9 @@ async function errorOf(answer) {
     const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
     try {
         return new ApiError(answer.status, await answer.json(), retryAfterS);
-    } catch {
+    } catch (error) {
+        if (isAbort(error))
+            throw error;
         return new ApiError(answer.status, {}, retryAfterS);
     }
 }
